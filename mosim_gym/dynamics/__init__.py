@@ -1,0 +1,1 @@
+"""What the model is: features, predictors, correctors, integrators, and the simulator of them."""

@@ -1,0 +1,194 @@
+"""How a state is shown to the networks, and the frame they answer in.
+
+Standard features follow the physics of a body as its spec tells it:
+
+- a hinge angle enters as sine and cosine, and the root's horizontal translation not at all;
+- a limited joint also enters as position in its range, depth past its limit, on which side it is
+  past, how far MuJoCo's constraint has hardened there, and its velocity while it is past: a limit
+  pushes by depth and velocity, and only beyond it (documentation: Computation, Constraint model);
+- a free root enters as height, the direction of gravity and velocities in its own frame, so that
+  neither where it is nor where it heads matters; accelerations are answered in that frame too;
+- other quaternions enter as rotation matrices.
+
+Raw features (the paper's) are qpos, qvel, act and the control as they are, and not whitened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from mosim_gym.dynamics.config import Flavour
+from mosim_gym.dynamics.manifold import rotation_matrix
+from mosim_gym.robots.spec import Joint, JointType, RobotSpec
+
+# Depth in which MuJoCo's constraint hardens fully, by its default `solimp` (metres or radians).
+_HARDENING_DEPTH = 1e-3
+# A feature that varies less than this in training carries nothing: it is shown as zero.
+_CONSTANT = 1e-7
+
+
+class FeatureMap(nn.Module):
+    """Whitened features of a batch: position features, then velocity features, then controls.
+
+    Attributes:
+        n_position: features of positions alone.
+        n_velocity: features of velocities (and of positions, for gated ones).
+        n_control: activations and controls.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, spec: RobotSpec, flavour: Flavour) -> None:
+        """Work out the columns once, so that a step only slices."""
+        super().__init__()
+        standard = flavour is Flavour.STANDARD
+        self.whitened = standard
+        joints = spec.joints
+        self.root = _free_root(spec) if standard else None
+        dropped = set(horizontal_root_positions(spec)) if standard else set()
+        others = [joint for joint in joints if joint is not self.root]
+        hinges = [j for j in others if j.type is JointType.HINGE] if standard else []
+        turned = [j for j in others if j.type.nq > 1] if standard else []
+        plain = [j.qpos_index for j in others if j.type is JointType.SLIDE]
+        plain += [j.qpos_index + k for j in turned if j.type is JointType.FREE for k in range(3)]
+        limited = [j for j in others if j.range and j.type.nq == 1] if standard else []
+        plain += [j.qpos_index for j in limited if j.type is JointType.HINGE]
+        raw = list(range(spec.nq))
+        self.plain = _Columns(sorted(set(plain) - dropped) if standard else raw, spec.nq)
+        self.angles = _Columns([j.qpos_index for j in hinges], spec.nq)
+        self.quaternions = [j.qpos_index + j.type.nq - 4 for j in turned]
+        self.limited = _Columns([j.qpos_index for j in limited], spec.nq)
+        self.limited_speed = _Columns([j.dof_index for j in limited], spec.nv)
+        ranges = [j.range for j in limited if j.range]
+        self.register_buffer("low", torch.tensor([r[0] for r in ranges]), persistent=False)
+        self.register_buffer("high", torch.tensor([r[1] for r in ranges]), persistent=False)
+        self._count(spec, len(hinges), len(limited))
+        self.register_buffer("shift", torch.zeros(self.n_features))
+        self.register_buffer("scale", torch.ones(self.n_features))
+
+    def _count(self, spec: RobotSpec, n_hinges: int, n_limited: int) -> None:
+        root = 4 if self.root else 0
+        self.n_position = root + self.plain.n + 2 * n_hinges + 9 * len(self.quaternions)
+        self.n_position += 3 * n_limited
+        self.n_velocity = spec.nv + n_limited
+        self.n_control = spec.na + spec.nu
+        self.n_features = self.n_position + self.n_velocity + self.n_control
+
+    def forward(self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor) -> Tensor:
+        """Whitened features ``(batch, n_features)``."""
+        features = self.unwhitened(qpos, qvel, act, action)
+        return torch.addcmul(self.shift, features, self.scale) if self.whitened else features
+
+    def unwhitened(self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor) -> Tensor:
+        """Features in their own units, ``(batch, n_features)``."""
+        positions = [self.plain(qpos)] if self.plain.n else []
+        if self.angles.n:
+            angles = self.angles(qpos)
+            positions += [torch.sin(angles), torch.cos(angles)]
+        for start in self.quaternions:
+            positions.append(rotation_matrix(qpos[:, start : start + 4]).flatten(1))
+        velocities = [qvel]
+        if self.root:
+            q, v = self.root.qpos_index, self.root.dof_index
+            matrix = rotation_matrix(qpos[:, q + 3 : q + 7])
+            positions += [qpos[:, q + 2 : q + 3], matrix[:, 2]]
+            velocities = [_turn_back(matrix, qvel, v)]
+        if self.limited.n:
+            joints = self.limited(qpos)
+            past = joints - torch.clamp(joints, self.low, self.high)
+            side = torch.sign(past)
+            hardened = torch.clamp(past / _HARDENING_DEPTH, -1.0, 1.0)
+            positions += [past, side, hardened]
+            velocities.append(side.abs() * self.limited_speed(qvel))
+        controls = [action] if act is None else [act, action]
+        return torch.cat(positions + velocities + controls, 1)
+
+    def learn_scales(self, features: Tensor) -> None:
+        """Set the whitening from unwhitened features of the training data ``(n, n_features)``.
+
+        A feature that is mostly zero (past a limit) is scaled by its values elsewhere, so that
+        rare large values do not become huge.
+        """
+        if not self.whitened:
+            return
+        nonzero = features != 0
+        count = nonzero.sum(0).clamp(min=1)
+        rms = (features.square().sum(0) / count).sqrt()
+        rare = count < 0.5 * len(features)
+        mean = torch.where(rare, 0.0, features.mean(0))
+        std = torch.where(rare, rms, features.std(0))
+        scale = torch.where(std > _CONSTANT, 1 / std, 0.0)
+        self.scale.copy_(scale)
+        self.shift.copy_(-mean * scale)
+
+    def to_world(self, qpos: Tensor, acceleration: Tensor) -> Tensor:
+        """Accelerations ``(batch, nv)`` from the networks' frame to MuJoCo's."""
+        if not self.root:
+            return acceleration
+        start = self.root.qpos_index + 3
+        matrix = rotation_matrix(qpos[:, start : start + 4]).transpose(1, 2)
+        return _turn_back(matrix, acceleration, self.root.dof_index)
+
+    def to_local(self, qpos: Tensor, acceleration: Tensor) -> Tensor:
+        """Accelerations ``(batch, nv)`` from MuJoCo's frame to the networks'."""
+        if not self.root:
+            return acceleration
+        start = self.root.qpos_index + 3
+        matrix = rotation_matrix(qpos[:, start : start + 4])
+        return _turn_back(matrix, acceleration, self.root.dof_index)
+
+
+def horizontal_root_positions(spec: RobotSpec) -> tuple[int, ...]:
+    """Indices of qpos that only say where the body is on the ground.
+
+    A free root's x and y, and unlimited root slides whose name ends in x or y (``rootx``,
+    ``root_y``): a spec tells no joint axes, and names are the convention of the bodies we know.
+    """
+    indices = []
+    for joint in spec.joints:
+        if not joint.on_root:
+            continue
+        if joint.type is JointType.FREE:
+            indices += [joint.qpos_index, joint.qpos_index + 1]
+        slides_freely = joint.type is JointType.SLIDE and joint.range is None
+        if slides_freely and joint.name.lower().endswith(("x", "y")):
+            indices.append(joint.qpos_index)
+    return tuple(indices)
+
+
+def _free_root(spec: RobotSpec) -> Joint | None:
+    """The one free joint, if there is one; with several, none is a root to turn with."""
+    free = [joint for joint in spec.joints if joint.type is JointType.FREE and joint.on_root]
+    return free[0] if len(free) == 1 else None
+
+
+def _turn_back(matrix: Tensor, vectors: Tensor, start: int) -> Tensor:
+    """`vectors` with the three entries from `start` turned by the transpose of `matrix`."""
+    turned = torch.einsum("bij,bi->bj", matrix, vectors[:, start : start + 3])
+    return torch.cat([vectors[:, :start], turned, vectors[:, start + 3 :]], 1)
+
+
+class _Columns(nn.Module):
+    """Chosen columns of a matrix: itself, a slice or a gather, decided once."""
+
+    def __init__(self, indices: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.n = len(indices)
+        self._start = indices[0] if indices else 0
+        self._all = self.n == width
+        self._slice = list(indices) == list(range(self._start, self._start + self.n))
+        self.register_buffer(
+            "indices", torch.tensor(list(indices), dtype=torch.long), persistent=False
+        )
+
+    def forward(self, matrix: Tensor) -> Tensor:
+        if self._all:
+            return matrix
+        if self._slice:
+            return matrix[:, self._start : self._start + self.n]
+        return matrix.index_select(1, cast(Tensor, self.indices))

@@ -1,0 +1,109 @@
+"""Predictors: the main part of the acceleration. A registry, to which others can add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mosim_gym.dynamics.config import ModelConfig, Torque
+from mosim_gym.dynamics.features import FeatureMap
+from mosim_gym.dynamics.networks import ResidualMLP
+from mosim_gym.errors import unknown_name
+from mosim_gym.robots.spec import RobotSpec
+
+
+class Inputs(NamedTuple):
+    """What a predictor or corrector may look at; all ``(batch, n)``.
+
+    `features` are whitened: positions first, then velocities, then activations and controls.
+    """
+
+    qpos: Tensor
+    qvel: Tensor
+    act: Tensor | None
+    action: Tensor
+    features: Tensor
+
+
+#: (spec, features, config) -> a module of `Inputs` that answers with whitened accelerations
+#: ``(batch, nv)`` in the frame of the features.
+PredictorMaker = Callable[[RobotSpec, FeatureMap, ModelConfig], nn.Module]
+PREDICTORS: dict[str, PredictorMaker] = {}
+
+
+def register_predictor(name: str) -> Callable[[PredictorMaker], PredictorMaker]:
+    """Decorate a maker to offer it as ``ModelConfig(predictor=name)``."""
+
+    def add(maker: PredictorMaker) -> PredictorMaker:
+        PREDICTORS[name] = maker
+        return maker
+
+    return add
+
+
+def make_predictor(spec: RobotSpec, features: FeatureMap, config: ModelConfig) -> nn.Module:
+    """The predictor `config` names.
+
+    Raises:
+        UnknownNameError: listing the names there are.
+    """
+    if config.predictor not in PREDICTORS:
+        raise unknown_name("predictor", config.predictor, PREDICTORS)
+    return PREDICTORS[config.predictor](spec, features, config)
+
+
+@register_predictor("residual")
+class Residual(nn.Module):
+    """A residual network of all features; told nothing of mechanics beyond them."""
+
+    def __init__(self, spec: RobotSpec, features: FeatureMap, config: ModelConfig) -> None:
+        """Build the network."""
+        super().__init__()
+        self.network = ResidualMLP(
+            features.n_features, spec.nv, width=config.width, blocks=config.blocks
+        )
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Whitened accelerations ``(batch, nv)``."""
+        out: Tensor = self.network(inputs.features)
+        return out
+
+
+@register_predictor("rigid_body")
+class RigidBody(nn.Module):
+    """``Minv(q) [b(q, v) + tau(u)]`` with ``Minv = L L^T`` (MoSim, arXiv 2504.07095).
+
+    L is lower triangular and depends on positions only, so that the inverse mass matrix is
+    symmetric, positive and blind to velocity; b holds Coriolis, gravity and passive forces; tau
+    is linear in the controls (and activations), or a small network of them.
+    """
+
+    def __init__(self, spec: RobotSpec, features: FeatureMap, config: ModelConfig) -> None:
+        """Build the three parts."""
+        super().__init__()
+        nv, width, blocks = spec.nv, config.width, config.blocks
+        self.n_position = features.n_position
+        self.n_state = features.n_position + features.n_velocity
+        self.cholesky = ResidualMLP(self.n_position, nv * nv, width=width, blocks=blocks)
+        self.bias = ResidualMLP(self.n_state, nv, width=width, blocks=blocks)
+        self.torque: nn.Module = nn.Linear(features.n_control, nv)
+        if config.torque is Torque.MLP:
+            self.torque = ResidualMLP(features.n_control, nv, width=32, blocks=1)
+        self.register_buffer("eye", torch.eye(nv), persistent=False)
+
+    def inverse_mass(self, features: Tensor) -> Tensor:
+        """``Minv``, ``(batch, nv, nv)``, of whitened features."""
+        entries = self.cholesky(features[:, : self.n_position])
+        nv = self.eye.shape[0]  # type: ignore[union-attr,index]
+        # Centred on the identity: a start from which both diagonal signs are never needed.
+        lower = torch.tril(entries.view(-1, nv, nv)) + self.eye
+        return lower @ lower.transpose(1, 2)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Whitened accelerations ``(batch, nv)``."""
+        x = inputs.features
+        force = self.bias(x[:, : self.n_state]) + self.torque(x[:, self.n_state :])
+        return (self.inverse_mass(x) @ force.unsqueeze(2)).squeeze(2)

@@ -1,0 +1,209 @@
+"""Simulator: a learned model of a body that steps batches of states."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from mosim_gym.dynamics.config import ModelConfig
+from mosim_gym.dynamics.correctors import Corrector
+from mosim_gym.dynamics.features import FeatureMap
+from mosim_gym.dynamics.integrators import Rates, get_method, sum_of
+from mosim_gym.dynamics.manifold import Manifold
+from mosim_gym.dynamics.predictors import Inputs, make_predictor
+from mosim_gym.errors import MosimError
+from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.types import State, Trajectory
+
+
+class Simulator(nn.Module):
+    """Steps a body by its learned acceleration: predictor plus correctors, integrated in time.
+
+    ``q' = v`` (quaternions on the manifold), ``v' = predictor(q, v, u) + sum_k corrector_k``.
+    Activations follow a learned linear rate ``act' = A [act, u] + c``, which MuJoCo's filters and
+    integrators are (muscles are not). Context is passed through; it never enters the dynamics.
+
+    Attributes:
+        spec: the body.
+        config: the shape of the model.
+    """
+
+    acceleration_scale: Tensor
+    speed_bound: Tensor
+
+    def __init__(self, spec: RobotSpec, config: ModelConfig) -> None:
+        """Build an untrained model of `spec`."""
+        super().__init__()
+        self.spec = spec
+        self.config = config
+        self.features = FeatureMap(spec, config.features)
+        self.predictor = make_predictor(spec, self.features, config)
+        self.correctors = nn.ModuleList(
+            Corrector(spec, self.features, config) for _ in range(config.correctors)
+        )
+        self.activation = nn.Linear(spec.na + spec.nu, spec.na) if spec.na else None
+        self.register_buffer("acceleration_scale", torch.ones(spec.nv))
+        # The largest |qvel| a state may have before its row counts as diverged; fit sets it.
+        self.register_buffer("speed_bound", torch.tensor(float("inf")))
+        self._method = get_method(config.integrator)
+        self._manifold = Manifold(spec)
+        self.to(config.precision.dtype)
+
+    @property
+    def physics_dt(self) -> float:
+        """Length of a physics step in seconds."""
+        return self.spec.physics_dt
+
+    @property
+    def control_dt(self) -> float:
+        """Length of a control step, the step of `step` and `rollout`, in seconds."""
+        return self.spec.control_dt
+
+    @property
+    def step_dt(self) -> float:
+        """Length of one integrator step in seconds."""
+        return self.control_dt / self.config.integrator_steps
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The float type of weights and states."""
+        return self.acceleration_scale.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.acceleration_scale.device
+
+    def derivative(
+        self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Accelerations ``(batch, nv)`` and activation rates ``(batch, na)`` or ``None``, per s."""
+        features = self.features(qpos, qvel, act, action)
+        inputs = Inputs(qpos, qvel, act, action, features)
+        whitened = self.predictor(inputs)
+        for corrector in self.correctors:
+            whitened = whitened + corrector(inputs)
+        qacc = self.features.to_world(qpos, whitened * self.acceleration_scale)
+        if self.activation is None or act is None:
+            return qacc, None
+        return qacc, self.activation(torch.cat([act, action], 1))
+
+    def rates(self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor) -> Rates:
+        """Mean rates over one integrator step of `step_dt` seconds."""
+
+        def derivative(q: Tensor, v: Tensor, a: Tensor | None) -> tuple[Tensor, Tensor | None]:
+            return self.derivative(q, v, a, action)
+
+        displace = self._manifold.displace
+        return self._method.rates(derivative, displace, qpos, qvel, act, self.step_dt)
+
+    def apply_rates(self, state: State, rates: Rates) -> State:
+        """The state after one integrator step at these rates."""
+        h = self.step_dt
+        act = state.act
+        if act is not None and rates.activation is not None:
+            act = torch.add(act, rates.activation, alpha=h)
+        return State(
+            self._manifold.displace(state.qpos, rates.velocity, h),
+            torch.add(state.qvel, rates.acceleration, alpha=h),
+            act,
+            state.context,
+        )
+
+    def advance(self, state: State, action: Tensor, n_steps: int) -> tuple[State, Rates]:
+        """`n_steps` integrator steps under one action, and the mean rates over them."""
+        steps = []
+        for _ in range(n_steps):
+            steps.append(self.rates(state.qpos, state.qvel, state.act, action))
+            state = self.apply_rates(state, steps[-1])
+        if n_steps == 1:
+            return state, steps[0]
+        parts = [sum_of([rate[k] for rate in steps]) / n_steps for k in (0, 1)]
+        activation = None
+        if self.activation is not None:
+            activation = sum_of([cast(Tensor, rate.activation) for rate in steps]) / n_steps
+        return state, Rates(parts[0], parts[1], activation)
+
+    def step(self, state: State, action: Tensor) -> State:
+        """One control step.
+
+        Args:
+            state: ``(batch, n)`` fields, cast to the model's dtype and device.
+            action: one control per row, ``(batch, nu)``; not clipped here.
+
+        Raises:
+            MosimError: if a width does not fit the body.
+        """
+        state, action = self._cast(state, action)
+        for _ in range(self.config.integrator_steps):
+            rates = self.rates(state.qpos, state.qvel, state.act, action)
+            state = self.apply_rates(state, rates)
+        return state
+
+    def rollout(self, state: State, actions: Tensor) -> Trajectory:
+        """Open-loop rollout of actions ``(batch, T, nu)``, one per control step.
+
+        A row that stops being finite, or whose speed passes the bound stored with the model,
+        keeps its last valid state from there on and is flagged `diverged`; the others go on.
+
+        Raises:
+            MosimError: if a width does not fit the body.
+        """
+        if actions.ndim != 3 or actions.shape[0] != len(state):
+            raise MosimError(
+                f"rollout got actions of shape {tuple(actions.shape)}; expected "
+                f"(batch, T, nu) = ({len(state)}, T, {self.spec.nu}) for {len(state)} states."
+            )
+        state = self._cast(state, actions[:, 0])[0] if actions.shape[1] else state
+        alive = self.is_valid(state)
+        states = [state]
+        for t in range(actions.shape[1]):
+            following = self.step(state, actions[:, t])
+            alive = alive & self.is_valid(following)
+            state = _where(alive, following, state)
+            states.append(state)
+        act = None if state.act is None else torch.stack([cast(Tensor, s.act) for s in states], 1)
+        return Trajectory(
+            torch.stack([s.qpos for s in states], 1),
+            torch.stack([s.qvel for s in states], 1),
+            act,
+            ~alive,
+        )
+
+    def is_valid(self, state: State) -> Tensor:
+        """Which rows are finite and no faster than the bound stored with the model, ``(batch,)``."""
+        slow = (state.qvel.abs() <= self.speed_bound).all(1)
+        return slow & state.isfinite()
+
+    def _cast(self, state: State, action: Tensor) -> tuple[State, Tensor]:
+        spec = self.spec
+        na = 0 if state.act is None else state.act.shape[1]
+        given = (state.qpos.shape[1], state.qvel.shape[1], na, action.shape[-1])
+        expected = (spec.nq, spec.nv, spec.na, spec.nu)
+        if given != expected or action.shape[0] != state.qpos.shape[0]:
+            raise MosimError(
+                f"A step of {spec.name} got (qpos, qvel, act, action) of widths {given} in "
+                f"{len(state)} rows with {action.shape[0]} actions; expected widths {expected} "
+                "and as many actions as rows."
+            )
+        scale = self.acceleration_scale
+        if state.qpos.dtype is not scale.dtype or state.qpos.device != scale.device:
+            state = State(**{name: value.to(scale) for name, value in state.items()})
+        if action.dtype is not scale.dtype or action.device != scale.device:
+            action = action.to(scale)
+        return state, action
+
+
+def _where(rows: Tensor, yes: State, no: State) -> State:
+    column = rows.unsqueeze(1)
+    act = None
+    if yes.act is not None and no.act is not None:
+        act = torch.where(column, yes.act, no.act)
+    return State(
+        torch.where(column, yes.qpos, no.qpos),
+        torch.where(column, yes.qvel, no.qvel),
+        act,
+        yes.context,
+    )

@@ -1,0 +1,106 @@
+"""The `dm_env.Environment` face: the drop-in for code written against `dm_control.suite.load`."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+import dm_env
+import numpy as np
+from dm_env import specs
+
+from mosim_gym.envs.options import WorldOptions, build_world
+from mosim_gym.envs.world import World
+from mosim_gym.registration import find_row
+from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.types import Array
+
+
+class MosimDmEnv(dm_env.Environment):  # type: ignore[misc]  # dm_env ships no types
+    """A world of one row as a `dm_env.Environment`, with dm_control's own specs.
+
+    Args:
+        world: of one row, with its time limit.
+        action_spec: of the task.
+        observation_spec: of the task.
+    """
+
+    def __init__(
+        self, world: World, action_spec: specs.BoundedArray, observation_spec: Mapping[str, Any]
+    ) -> None:
+        """See the class."""
+        self.world = world
+        self._action_spec = action_spec
+        self._observation_spec = observation_spec
+        self._reset_next_step = True
+
+    @property
+    def robot(self) -> RobotSpec:
+        """The body."""
+        return self.world.engine.robot
+
+    def reset(self) -> dm_env.TimeStep:
+        """Start an episode."""
+        self._reset_next_step = False
+        return dm_env.restart(self._observation(self.world.reset()))
+
+    def step(self, action: Array) -> dm_env.TimeStep:
+        """One control step; after a last time step it starts a new episode instead."""
+        if self._reset_next_step:
+            return self.reset()
+        outcome = self.world.step(np.asarray(action)[None])
+        observation = self._observation(outcome.observation)
+        reward = float(outcome.reward[0])
+        self._reset_next_step = bool(outcome.done[0])
+        if outcome.terminated[0]:
+            return dm_env.termination(reward, observation)
+        if outcome.truncated[0]:
+            return dm_env.truncation(reward, observation)
+        return dm_env.transition(reward, observation)
+
+    def action_spec(self) -> specs.BoundedArray:
+        """dm_control's own."""
+        return self._action_spec
+
+    def observation_spec(self) -> Mapping[str, Any]:
+        """dm_control's own."""
+        return self._observation_spec
+
+    def _observation(self, flat: Array) -> OrderedDict[str, Array]:
+        parts = self.world.engine.layout.split(flat.astype(np.float64))
+        return OrderedDict((name, part[0].copy()) for name, part in parts.items())
+
+
+def load(
+    domain: str,
+    task: str,
+    task_kwargs: Mapping[str, Any] | None = None,
+    **env_kwargs: Unpack[WorldOptions],
+) -> MosimDmEnv:
+    """Use in place of `dm_control.suite.load`.
+
+    Args:
+        domain: dm_control's domain.
+        task: dm_control's task.
+        task_kwargs: ``random`` (a seed) for either dynamics; others with ``dynamics="mujoco"``.
+        **env_kwargs: see `mosim_gym.envs.options.WorldOptions`.
+
+    Raises:
+        UnknownNameError: for a domain or task that is not there, listing near matches.
+    """
+    from mosim_gym.tasks.mujoco import load_dm_env
+
+    row = find_row(domain, task)
+    others = dict(task_kwargs or {})
+    seed = others.pop("random", None)
+    options: WorldOptions = {**env_kwargs}
+    if others:
+        options["task_kwargs"] = others
+    world = build_world(domain, task, 1, options, time_limit=row.max_episode_steps)
+    if isinstance(seed, np.random.RandomState):
+        seed = int(seed.randint(2**31))
+    if seed is not None:
+        world.seed(seed)
+    true = load_dm_env(domain, task)
+    return MosimDmEnv(world, true.action_spec(), true.observation_spec())

@@ -1,0 +1,169 @@
+"""The keyword arguments every face takes, and the one place that turns them into a `World`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TypedDict, TypeVar
+
+from mosim_gym.dynamics.checkpoint import load_checkpoint
+from mosim_gym.envs.engine import Engine
+from mosim_gym.envs.resets import open_resets
+from mosim_gym.envs.world import World
+from mosim_gym.errors import CheckpointError, MosimError, unknown_name
+from mosim_gym.registration import TaskRow, find_row
+from mosim_gym.tasks.layout import ObsOrder
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class DynamicsKind(StrEnum):
+    """What moves the body."""
+
+    LEARNED = "learned"
+    MUJOCO = "mujoco"
+
+
+class WorldOptions(TypedDict, total=False):
+    """Keyword arguments of all faces; JSON values only, so that ``env.spec.to_json()`` works.
+
+    Attributes:
+        dynamics: "learned" (default) or "mujoco", the true physics.
+        checkpoint: a shipped name or a folder; by default the task's own.
+        horizon: truncate after that many steps; "trusted" takes the checkpoint's own figure.
+        obs_order: "native" (default, dm_control's order), "sorted" (as Shimmy +
+            FlattenObservation) or "dict".
+        resets: path of a dataset folder or a saved `StateReplayBuffer` to start episodes from.
+        state_info: put ``mosim/state`` and ``mosim/state_before`` into every info.
+        substeps: with "mujoco", put the physics-step states into every info.
+        device: where a learned model runs, "cpu" by default.
+        task_kwargs: with "mujoco", as for `dm_control.suite.load`.
+        uncertainty: reserved for ensembles of models.
+    """
+
+    dynamics: str
+    checkpoint: str | None
+    horizon: int | str | None
+    obs_order: str
+    resets: str | None
+    state_info: bool | None
+    substeps: bool
+    device: str
+    task_kwargs: dict[str, Any] | None
+    uncertainty: str | None
+
+
+def build_world(
+    domain: str,
+    task: str,
+    num_envs: int,
+    options: WorldOptions,
+    *,
+    time_limit: int | None = None,
+    state_info: bool | None = None,
+) -> World:
+    """A world for a face.
+
+    Args:
+        domain: dm_control's domain.
+        task: dm_control's task.
+        num_envs: number of rows.
+        options: what the user asked for.
+        time_limit: steps until the face truncates of itself.
+        state_info: the face's default; ``None`` is on for "mujoco" only.
+
+    Raises:
+        MosimError: naming the option that is wrong, and what it can be.
+    """
+    _check_names(options)
+    kind = _member(DynamicsKind, "dynamics", options.get("dynamics", "learned"))
+    if options.get("uncertainty") is not None:
+        raise MosimError(
+            f"uncertainty={options['uncertainty']!r} needs a checkpoint with several members "
+            "(an ensemble); there is none yet. Leave it out or pass uncertainty=None."
+        )
+    if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
+        raise MosimError(f"num_envs is {num_envs!r}; expected a whole number, 1 or more.")
+    row = find_row(domain, task)
+    engine: Engine
+    trusted: int | None = None
+    if kind is DynamicsKind.LEARNED:
+        if options.get("substeps"):
+            raise MosimError('substeps=True needs dynamics="mujoco".')
+        if options.get("task_kwargs"):
+            raise MosimError(
+                f'task_kwargs={options["task_kwargs"]!r} change dm_control\'s task; they need '
+                'dynamics="mujoco".'
+            )
+        engine, trusted = _learned_engine(row, num_envs, options)
+    else:
+        from mosim_gym.envs.mujoco import MujocoEngine
+
+        engine = MujocoEngine(
+            domain,
+            task,
+            options.get("task_kwargs"),
+            num_envs,
+            substeps=options.get("substeps", False),
+        )
+    wanted = options.get("state_info")
+    default = kind is DynamicsKind.MUJOCO if state_info is None else state_info
+    resets = options.get("resets")
+    return World(
+        engine,
+        horizon=_horizon(options.get("horizon"), trusted),
+        time_limit=time_limit,
+        resets=None if resets is None else open_resets(resets),
+        state_info=default if wanted is None else wanted,
+        substeps=options.get("substeps", False),
+    )
+
+
+def obs_order_of(options: WorldOptions) -> ObsOrder:
+    """The observation order asked for."""
+    return _member(ObsOrder, "obs_order", options.get("obs_order", "native"))
+
+
+def _learned_engine(
+    row: TaskRow, num_envs: int, options: WorldOptions
+) -> tuple[Engine, int | None]:
+    from mosim_gym.envs.learned import LearnedEngine
+
+    name = options.get("checkpoint") or row.checkpoint
+    checkpoint = load_checkpoint(name, device=options.get("device", "cpu"))
+    robot = checkpoint.simulator.spec
+    if robot.fingerprint != row.body:
+        raise CheckpointError(
+            f"The checkpoint {name!r} was made for another body: {robot.name} with fingerprint "
+            f"{robot.fingerprint}; {row.env_id} has {row.body}. Collect data of this task and fit "
+            f"a model: mosim-gym collect {row.domain} --out DIR, mosim-gym fit DIR --out FOLDER."
+        )
+    engine = LearnedEngine(checkpoint.simulator, row.make_task(), num_envs)
+    return engine, checkpoint.trusted_horizon
+
+
+def _horizon(asked: int | str | None, trusted: int | None) -> int | None:
+    if not isinstance(asked, str):
+        return asked
+    if asked != "trusted":
+        raise MosimError(f'horizon={asked!r}; expected a whole number, "trusted" or None.')
+    if trusted is None:
+        raise MosimError(
+            'horizon="trusted" needs dynamics="learned" and a checkpoint that was evaluated; '
+            "give a number of steps instead."
+        )
+    return trusted
+
+
+def _check_names(options: Mapping[str, Any]) -> None:
+    valid = WorldOptions.__annotations__
+    for name in options:
+        if name not in valid:
+            raise unknown_name("option", name, valid)
+
+
+def _member(kind: type[E], what: str, given: object) -> E:
+    try:
+        return kind(str(given))
+    except ValueError:
+        raise unknown_name(what, given, [member.value for member in kind]) from None

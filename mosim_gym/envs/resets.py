@@ -1,0 +1,195 @@
+"""Where episodes start: the task's own distribution, recorded states, or a mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from mosim_gym.envs.engine import Engine, Fields
+from mosim_gym.errors import MosimError
+from mosim_gym.robots.spec import JointType, RobotSpec
+from mosim_gym.types import Array, Float64Array, State
+
+
+class StateSource(Protocol):
+    """Anything recorded states can be drawn from: a `Dataset`, a `StateReplayBuffer`."""
+
+    def __len__(self) -> int:
+        """Number of states there are now."""
+        ...
+
+    def sample_states(self, n: int, rng: np.random.Generator) -> State:
+        """Draw `n` states uniformly, with replacement."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Start states for some of the rows that begin.
+
+    Attributes:
+        positions: which of the rows, ints.
+        fields: what is given of their states; empty leaves all to the task.
+    """
+
+    positions: Array
+    fields: Fields
+
+
+class ResetSource(Protocol):
+    """Where episodes start."""
+
+    def draw(self, n: int, rng: np.random.Generator) -> list[Draw]:
+        """Start states for `n` rows; the positions of the draws partition ``range(n)``."""
+        ...
+
+    def check(self, engine: Engine) -> None:
+        """Raise unless these states fit the engine's body and task."""
+        ...
+
+
+class TaskResets:
+    """The task's own start distribution."""
+
+    def draw(self, n: int, rng: np.random.Generator) -> list[Draw]:
+        """Leave everything to the task."""
+        return [Draw(np.arange(n), {})]
+
+    def check(self, engine: Engine) -> None:
+        """Any body will do."""
+
+
+class ReplayResets:
+    """States of a real system, drawn anew at every reset.
+
+    The source is looked at live: states added to it later are drawn later.
+
+    Args:
+        source: a `Dataset`, a `StateReplayBuffer`, or anything like them.
+        noise: standard deviation of normal noise added to qpos and qvel (their units).
+    """
+
+    def __init__(self, source: StateSource, noise: float = 0.0) -> None:
+        """See the class."""
+        if not hasattr(source, "sample_states"):
+            raise MosimError(
+                f"ReplayResets was given {type(source).__name__}; expected a Dataset, a "
+                "StateReplayBuffer, or an object with sample_states(n, rng) and __len__()."
+            )
+        if not (np.isfinite(noise) and noise >= 0):
+            raise MosimError(f"noise is {noise}; expected a finite number, 0 or more.")
+        self.source = source
+        self.noise = noise
+        self._robot: RobotSpec | None = None
+
+    def draw(self, n: int, rng: np.random.Generator) -> list[Draw]:
+        """States for `n` rows.
+
+        Raises:
+            MosimError: if the source holds no state.
+        """
+        _require_states(self.source)
+        fields = self.source.sample_states(n, rng).numpy()
+        if self.noise:
+            for name in ("qpos", "qvel"):
+                fields[name] += self.noise * rng.standard_normal(fields[name].shape)
+            if self._robot is not None:
+                normalise_quaternions(fields["qpos"], self._robot)
+        return [Draw(np.arange(n), fields)]
+
+    def check(self, engine: Engine) -> None:
+        """Raise unless the states are of the engine's body; an empty source raises at once."""
+        self._robot = engine.robot
+        spec = getattr(self.source, "spec", None)
+        if isinstance(spec, RobotSpec):
+            engine.robot.require_same_body(spec, "The reset source")
+        _require_states(self.source)
+        sample = self.source.sample_states(1, np.random.default_rng(0)).numpy()
+        check_fields(sample, engine, rows=1)
+
+
+class MixedResets:
+    """Several sources, each drawn from with its weight.
+
+    Args:
+        weights: source to its positive weight; they are normalised.
+    """
+
+    def __init__(self, weights: Mapping[ResetSource, float]) -> None:
+        """See the class."""
+        values = np.array(list(weights.values()), dtype=np.float64)
+        if not len(values) or not np.isfinite(values).all() or (values <= 0).any():
+            raise MosimError(
+                f"MixedResets was given weights {values.tolist()}; expected at least one source, "
+                "each with a finite weight above 0: MixedResets({TaskResets(): 0.5, ...})."
+            )
+        self.sources = tuple(weights)
+        self.shares = values / values.sum()
+
+    def draw(self, n: int, rng: np.random.Generator) -> list[Draw]:
+        """Choose a source for each row, then draw from it."""
+        choice = rng.choice(len(self.sources), size=n, p=self.shares)
+        draws = []
+        for k, source in enumerate(self.sources):
+            positions = np.flatnonzero(choice == k)
+            if len(positions):
+                parts = source.draw(len(positions), rng)
+                draws += [Draw(positions[part.positions], part.fields) for part in parts]
+        return draws
+
+    def check(self, engine: Engine) -> None:
+        """Check every source."""
+        for source in self.sources:
+            source.check(engine)
+
+
+def open_resets(path: str | Path) -> ReplayResets:
+    """The reset source of ``resets=path``: a dataset folder or a saved `StateReplayBuffer`."""
+    from mosim_gym.data.sources import open_state_source
+
+    return ReplayResets(open_state_source(path))
+
+
+def check_fields(fields: Fields, engine: Engine, rows: int) -> None:
+    """Raise unless given state fields have the right sizes and are finite.
+
+    Args:
+        fields: any of qpos, qvel, act, context, ``(rows, n)``.
+        engine: whose body and task they are for.
+        rows: number of rows expected.
+    """
+    sizes = {
+        "qpos": engine.robot.nq,
+        "qvel": engine.robot.nv,
+        "act": engine.robot.na,
+        "context": engine.context_size,
+    }
+    for name, value in fields.items():
+        if value.shape != (rows, sizes[name]):
+            raise MosimError(
+                f"Reset state: {name} has shape {value.shape}, expected ({rows}, {sizes[name]}) "
+                f"for {engine.robot.name}."
+            )
+        if not np.isfinite(value).all():
+            raise MosimError(f"Reset state: {name} holds NaN or infinity: {value}.")
+
+
+def normalise_quaternions(qpos: Float64Array, robot: RobotSpec) -> None:
+    """Bring the quaternions of free and ball joints back to length 1, in place."""
+    for joint in robot.joints:
+        if joint.type in (JointType.FREE, JointType.BALL):
+            start = joint.qpos_index + (3 if joint.type is JointType.FREE else 0)
+            part = qpos[:, start : start + 4]
+            part /= np.linalg.norm(part, axis=1, keepdims=True)
+
+
+def _require_states(source: StateSource) -> None:
+    if len(source) == 0:
+        raise MosimError(
+            "The reset source holds no state yet. Fill the buffer first (collect some real steps), "
+            "or mix it: MixedResets({TaskResets(): 0.5, ReplayResets(buffer): 0.5})."
+        )

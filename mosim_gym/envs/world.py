@@ -1,0 +1,217 @@
+"""The batched core of every face: episodes of a body under a task.
+
+An engine moves the bodies; the world keeps the episodes: where they start, how long they last, why
+they are cut. Faces translate and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mosim_gym.envs.engine import Engine
+from mosim_gym.envs.resets import ResetSource, TaskResets, check_fields
+from mosim_gym.envs.truncation import Truncation
+from mosim_gym.errors import MosimError
+from mosim_gym.types import FIELDS, Array, Float64Array
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one step of all rows led to, before any reset.
+
+    Attributes:
+        observation: ``(n, d)`` in native order, the last one of the episode where it is done.
+        reward: ``(n,)``.
+        terminated: ``(n,)`` bool.
+        truncated: ``(n,)`` bool.
+        reasons: row to why it was truncated.
+        state: fields ``(n, .)`` of `observation`, ``None`` unless state_info is on.
+        state_before: the same before the step.
+        substeps: physics-step states ``(n, n_substeps, .)`` if recorded.
+    """
+
+    observation: Array
+    reward: Array
+    terminated: Array
+    truncated: Array
+    reasons: dict[int, Truncation]
+    state: dict[str, Float64Array] | None
+    state_before: dict[str, Float64Array] | None
+    substeps: dict[str, Float64Array] | None
+
+    @property
+    def done(self) -> Array:
+        """Which rows have ended, either way, ``(n,)`` bool."""
+        done: Array = self.terminated | self.truncated
+        return done
+
+
+class World:
+    """Episodes of `engine.num_envs` bodies.
+
+    Args:
+        engine: what moves them.
+        horizon: truncate after that many steps; ``None`` for never.
+        time_limit: the same as a time limit (`max_episode_steps` of a batched face).
+        resets: where episodes start.
+        state_info: read the states before and after every step.
+        substeps: also read the physics-step states.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        horizon: int | None = None,
+        time_limit: int | None = None,
+        resets: ResetSource | None = None,
+        state_info: bool = False,
+        substeps: bool = False,
+    ) -> None:
+        """See the class."""
+        self.engine = engine
+        self.num_envs = engine.num_envs
+        self.horizon = _positive("horizon", horizon)
+        self.time_limit = _positive("max_episode_steps", time_limit)
+        self.state_info = state_info
+        self.record_substeps = substeps
+        self.rng = np.random.default_rng()
+        self._steps = np.zeros(self.num_envs, dtype=np.int64)
+        self._sources: list[ResetSource] = []
+        self._source_of = np.zeros(self.num_envs, dtype=np.int64)
+        self._low = engine.robot.action_low
+        self._high = engine.robot.action_high
+        self.set_reset_source(resets or TaskResets())
+
+    def set_reset_source(self, source: ResetSource, rows: Sequence[int] | None = None) -> None:
+        """Let episodes of `rows` (all by default) start from `source` from now on.
+
+        Raises:
+            MosimError: if the source is empty or its states do not fit this body.
+        """
+        if not hasattr(source, "draw"):
+            raise MosimError(
+                f"set_reset_source was given {type(source).__name__}; expected TaskResets(), "
+                "ReplayResets(dataset_or_buffer) or MixedResets({...})."
+            )
+        source.check(self.engine)
+        chosen = np.arange(self.num_envs) if rows is None else np.asarray(rows)
+        self._sources.append(source)
+        self._source_of[chosen] = len(self._sources) - 1
+        # Forget sources no row uses any more.
+        used, self._source_of = np.unique(self._source_of, return_inverse=True)
+        self._sources = [self._sources[k] for k in used]
+
+    def seed(self, seed: int | Sequence[int | None]) -> None:
+        """Seed all random numbers: row i of true physics with ``seed + i``, or ``seed[i]``."""
+        if isinstance(seed, int | np.integer):
+            self.rng = np.random.default_rng(int(seed))
+            self.engine.seed(range(self.num_envs), [int(seed) + i for i in range(self.num_envs)])
+            return
+        given = {row: int(value) for row, value in enumerate(seed) if value is not None}
+        if given:
+            # One row alone is seeded as the single face is.
+            entropy = list(given.values())
+            self.rng = np.random.default_rng(entropy[0] if len(entropy) == 1 else entropy)
+            self.engine.seed(list(given), entropy)
+
+    def reset(
+        self, rows: Array | None = None, options: Mapping[str, Any] | None = None
+    ) -> Array:
+        """Start new episodes.
+
+        Args:
+            rows: ints; all by default.
+            options: any of qpos, qvel, act, context, ``(len(rows), n)``, instead of what the reset
+                source would give; ``None`` values and other keys are ignored.
+
+        Returns:
+            Observations of all rows, ``(n, d)`` in native order.
+
+        Raises:
+            MosimError: if a given state is of wrong size or not finite.
+        """
+        rows = np.arange(self.num_envs) if rows is None else rows
+        given = {
+            name: np.atleast_2d(np.asarray(options[name], dtype=np.float64))
+            for name in FIELDS
+            if options and options.get(name) is not None
+        }
+        check_fields(given, self.engine, len(rows))
+        if {"qpos", "qvel"} <= given.keys():
+            # The start is given; nothing of a reset source may be mixed into it.
+            self._begin(rows, given)
+        else:
+            for k, source in enumerate(self._sources):
+                mine = np.flatnonzero(self._source_of[rows] == k)
+                for draw in source.draw(len(mine), self.rng) if len(mine) else ():
+                    at = mine[draw.positions]
+                    over = {name: value[at] for name, value in given.items()}
+                    self._begin(rows[at], {**draw.fields, **over})
+        self._steps[rows] = 0
+        return self.engine.observe()
+
+    def step(self, action: Array) -> Outcome:
+        """One control step of every row; rows that are done wait for `reset`.
+
+        Args:
+            action: ``(n, nu)``; clipped to the action space.
+
+        Raises:
+            MosimError: if the actions have the wrong shape or are NaN.
+        """
+        control = self._checked(action)
+        before = self.engine.state() if self.state_info else None
+        reading = self.engine.step(control)
+        self._steps += 1
+        truncated = reading.diverged.copy()
+        reasons = dict.fromkeys(np.flatnonzero(reading.diverged).tolist(), Truncation.DIVERGED)
+        for limit, why in (
+            (self.horizon, Truncation.HORIZON),
+            (self.time_limit, Truncation.TIME_LIMIT),
+        ):
+            if limit is not None:
+                reached = (self._steps >= limit) & ~truncated
+                if reached.any():
+                    reasons.update(dict.fromkeys(np.flatnonzero(reached).tolist(), why))
+                    truncated |= reached
+        return Outcome(
+            observation=reading.observation,
+            reward=reading.reward,
+            terminated=reading.terminated,
+            truncated=truncated,
+            reasons=reasons,
+            state=self.engine.state() if self.state_info else None,
+            state_before=before,
+            substeps=self.engine.substeps() if self.record_substeps else None,
+        )
+
+    def _begin(self, rows: Array, fields: Mapping[str, Float64Array]) -> None:
+        if self.engine.robot.na and "qpos" in fields:
+            fields = {"act": np.zeros((len(rows), self.engine.robot.na)), **fields}
+        self.engine.begin(rows, fields, self.rng)
+
+    def _checked(self, action: Array) -> Float64Array:
+        control = np.asarray(action, dtype=np.float64)
+        expected = (self.num_envs, self.engine.robot.nu)
+        if control.shape != expected:
+            raise MosimError(
+                f"The action has shape {control.shape}; expected {expected}: one row an env, one "
+                f"entry an actuator of {self.engine.robot.name}."
+            )
+        if np.isnan(control).any():
+            row = int(np.flatnonzero(np.isnan(control).any(1))[0])
+            raise MosimError(
+                f"The action of env {row} holds NaN: {control[row]}. Nothing was stepped; check the "
+                "policy (exploding networks and unnormalised inputs are the usual causes)."
+            )
+        return np.clip(control, self._low, self._high)
+
+
+def _positive(name: str, value: int | None) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise MosimError(f"{name} is {value!r}; expected a whole number of steps above 0, or None.")
