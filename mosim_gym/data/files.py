@@ -59,7 +59,20 @@ def cannot_write(path: Path, error: OSError) -> DatasetError:
 
 def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write named arrays as an uncompressed npz, atomically; equal arrays give equal bytes."""
-    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise TypeError(f"{name} holds Python objects; only plain arrays are stored.")
+
+    def write(file: BinaryIO) -> None:
+        # Member by member, as np.savez does, which has names of its own for some keywords.
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            for name, array in arrays.items():
+                # A fixed date: NumPy's too, so that bytes depend on the content alone.
+                member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+                with archive.open(member, "w", force_zip64=True) as stream:
+                    np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
+
+    write_atomically(path, write)
 
 
 def read_npz(path: Path, what: str, names: Iterable[str] | None = None) -> dict[str, Array]:

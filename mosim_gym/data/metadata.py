@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata as installed
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mosim_gym.data.files import write_atomically
 from mosim_gym.errors import DatasetError, MosimError
@@ -115,7 +115,11 @@ class Metadata:
 def write_metadata(folder: Path, metadata: Metadata) -> None:
     """Write ``metadata.json`` into a folder, atomically."""
     text = json.dumps(metadata.to_json(), indent=2) + "\n"
-    write_atomically(folder / FILE_NAME, lambda file: file.write(text.encode()) and None)
+
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode())
+
+    write_atomically(folder / FILE_NAME, write)
 
 
 def read_metadata(folder: Path) -> Metadata:

@@ -1,0 +1,157 @@
+"""The ``mosim-gym`` command: parses, calls, prints."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from mosim_gym.errors import MosimError, unknown_name
+from mosim_gym.registration import ROWS, TaskRow
+
+app = typer.Typer(
+    help="Learned motion simulators as Gymnasium environments.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
+OptionalOut = Annotated[Optional[Path], typer.Option("--out", help="Where to write.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
+
+
+@app.command("list")
+def list_command() -> None:
+    """Show the environments and the shipped checkpoints."""
+    from mosim_gym.dynamics.checkpoint import list_checkpoints
+
+    shipped = {summary.name: summary for summary in list_checkpoints()}
+    print("Environments (gym.make id, then its learned model):")
+    for row in ROWS:
+        model = shipped.get(row.checkpoint)
+        state = f"checkpoint {model.name}" if model else "no checkpoint: collect, then fit"
+        print(f"  mosim_gym:{row.env_id:<28} {state}")
+    print("Checkpoints (mosim-gym card NAME shows one):")
+    for summary in shipped.values():
+        trusted = summary.trusted_horizon
+        print(f"  {summary.name:<12} {summary.spec.name}, trusted for {trusted} control steps")
+
+
+@app.command()
+def card(checkpoint: Annotated[str, typer.Argument(help="A shipped name or a folder.")]) -> None:
+    """Show what a checkpoint was made from and how far it can be trusted."""
+    from mosim_gym.dynamics.checkpoint import find_checkpoint, read_summary
+
+    print(read_summary(find_checkpoint(checkpoint)).card)
+
+
+@app.command()
+def collect(
+    task: Annotated[str, typer.Argument(help="A domain (reacher), task or environment id.")],
+    out: Out,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes the folder shall hold.")] = 300,
+    policy: Annotated[
+        Optional[Path], typer.Option(help="An SB3 agent (.zip); random by default.")
+    ] = None,
+    resample: Annotated[float, typer.Option(help="Chance a step of a new random action.")] = 0.2,
+    zeros: Annotated[float, typer.Option(help="Share of new random actions that is zero.")] = 0.1,
+    noise: Annotated[float, typer.Option(help="Noise on recorded qpos and qvel (std).")] = 0.0,
+    substeps: Annotated[bool, typer.Option(help="Also store physics-step states.")] = False,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Record episodes of true physics; run it again to go on after an interruption."""
+    import gymnasium as gym
+
+    from mosim_gym.data.collect import collect as record
+    from mosim_gym.data.policies import AgentPolicy, HeldRandomPolicy
+
+    env = gym.make(_find_task(task).env_id, dynamics="mujoco", substeps=substeps)
+    space: Any = env.action_space
+    acting = (
+        HeldRandomPolicy(space.low, space.high, resample, zeros)
+        if policy is None
+        else AgentPolicy(policy)
+    )
+    record(
+        env,
+        out,
+        episodes=episodes,
+        policy=acting,
+        seed=seed,
+        noise=noise,
+        substeps=substeps,
+        progress=not quiet,
+    )
+
+
+@app.command()
+def train(
+    env_id: Annotated[str, typer.Argument(help="Such as MoSim/reacher-easy-v0.")],
+    algo: Annotated[str, typer.Option(help="sac or tqc.")] = "sac",
+    out: OptionalOut = None,
+    updates: Annotated[
+        Optional[int], typer.Option(min=1, help="Gradient updates; the preset's by default.")
+    ] = None,
+    dynamics: Annotated[str, typer.Option(help="Train on: learned or mujoco.")] = "learned",
+    checkpoint: Annotated[
+        Optional[str], typer.Option(help="The model; the task's own by default.")
+    ] = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Train an agent in a model and judge it in true physics."""
+    from mosim_gym.rl.report import plot_curve, result_table
+    from mosim_gym.rl.train import train_agent
+
+    result = train_agent(
+        env_id,
+        algo,
+        out=out,
+        updates=updates,
+        seed=seed,
+        dynamics=dynamics,
+        checkpoint=checkpoint,
+        progress=not quiet,
+    )
+    title = f"{algo.upper()} on {env_id}, dynamics={dynamics}"
+    if result.curve:
+        plot_curve(result.curve, result.folder / "curve.png", title)
+    print(f"\n{result_table(result, title)}\nWritten to {result.folder}")
+
+
+@app.command()
+def demo(
+    out: Out = Path("runs/demo"),
+    quick: Annotated[bool, typer.Option("--quick", help="One minute instead of five.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """SAC learns reacher on the shipped model, then acts in dm_control's: about five minutes."""
+    from mosim_gym.rl.demo import run_demo
+
+    run_demo(out, quick=quick, seed=seed)
+
+
+def _find_task(name: str) -> TaskRow:
+    """The row of a domain (its first task), a ``domain-task`` or an environment id."""
+    for row in ROWS:
+        if name.removeprefix("mosim_gym:") in (row.domain, f"{row.domain}-{row.task}", row.env_id):
+            return row
+    valid = {row.domain for row in ROWS} | {f"{row.domain}-{row.task}" for row in ROWS}
+    raise unknown_name("domain or task", name, valid)
+
+
+def main() -> None:
+    """Run the command; what was asked wrongly is explained in one paragraph, not a traceback."""
+    try:
+        app()
+    except MosimError as error:
+        print(f"mosim-gym: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("mosim-gym: interrupted.", file=sys.stderr)
+        sys.exit(130)

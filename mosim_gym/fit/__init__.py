@@ -1,0 +1,5 @@
+"""Training a model on a dataset."""
+
+from mosim_gym.fit.run import FitResult, fit
+
+__all__ = ["FitResult", "fit"]

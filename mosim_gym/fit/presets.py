@@ -1,0 +1,129 @@
+"""Presets: everything a fit does besides its data, as data."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pytorch_optimizer import SOAP
+from torch import nn
+
+from mosim_gym.dynamics.config import Flavour, ModelConfig
+from mosim_gym.errors import unknown_name
+from mosim_gym.fit.stages import Part, Stage
+from mosim_gym.robots.spec import Integrator, RobotSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A recipe.
+
+    Attributes:
+        name: what it is called.
+        model: the shape of the model; integrator and steps are the body's own if `own_integrator`.
+        own_integrator: step as MuJoCo steps this body: its integrator, at its physics step.
+        loss: a name in `mosim_gym.fit.losses`.
+        optimizer: a name in `OPTIMIZERS`.
+        learning_rate: at the start of a stage; falls to 0 along a cosine.
+        batch_size: pairs a step.
+        clip: largest norm of the gradient.
+        steps: optimiser steps by default, over all stages.
+        patience: a stage ends early after this share of its steps without a better held-out error.
+        stages: in order.
+    """
+
+    name: str
+    model: ModelConfig
+    own_integrator: bool
+    loss: str
+    optimizer: str
+    learning_rate: float
+    batch_size: int
+    clip: float
+    steps: int
+    patience: float
+    stages: tuple[Stage, ...]
+
+    def model_config(self, spec: RobotSpec) -> ModelConfig:
+        """The shape of the model for this body."""
+        if not self.own_integrator:
+            return self.model
+        # MuJoCo's implicit methods differ from Euler in the velocity only, which is learned.
+        name = "rk4" if spec.integrator is Integrator.RK4 else "semi_implicit_euler"
+        return dataclasses.replace(self.model, integrator=name, integrator_steps=spec.n_substeps)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return dataclasses.asdict(self)
+
+
+def soap(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
+    """SOAP (arXiv 2409.11321): Adam in the eigenbasis of Shampoo's preconditioner."""
+    return SOAP(parameters, lr=learning_rate, weight_decay=0.0, precondition_frequency=10)
+
+
+def adam(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
+    """Adam with its default momenta."""
+    return torch.optim.Adam(parameters, lr=learning_rate)
+
+
+OPTIMIZERS = {"soap": soap, "adam": adam}
+
+DEFAULT = Preset(
+    name="default",
+    model=ModelConfig(predictor="residual", width=64, blocks=2),
+    own_integrator=True,
+    loss="whitened_increment",
+    optimizer="soap",
+    learning_rate=3e-3,
+    batch_size=2048,
+    clip=1.0,
+    steps=12_000,
+    patience=0.5,
+    stages=(Stage(Part.PREDICTOR),),
+)
+
+#: MoSim's own recipe (arXiv 2504.07095), the baseline of every table: raw inputs, one-step
+#: unweighted error, Adam, an adaptive solver, the predictor first, then its corrector, then both.
+PAPER = Preset(
+    name="paper",
+    model=ModelConfig(
+        predictor="rigid_body",
+        width=128,
+        blocks=2,
+        correctors=1,
+        corrector_width=128,
+        features=Flavour.RAW,
+        integrator="dopri5",
+    ),
+    own_integrator=False,
+    loss="state_mse",
+    optimizer="adam",
+    learning_rate=1e-3,
+    batch_size=2048,
+    clip=1.0,
+    steps=3_000,
+    patience=1.0,
+    stages=(
+        Stage(Part.PREDICTOR, share=0.5),
+        Stage(Part.CORRECTOR, share=0.3),
+        Stage(Part.JOINT, share=0.2, learning_rate=0.3),
+    ),
+)
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DEFAULT, PAPER)}
+
+
+def get_preset(preset: str | Preset) -> Preset:
+    """The preset of that name; a preset is returned as it is.
+
+    Raises:
+        UnknownNameError: listing the names there are.
+    """
+    if isinstance(preset, Preset):
+        return preset
+    if preset not in PRESETS:
+        raise unknown_name("preset", preset, PRESETS)
+    return PRESETS[preset]

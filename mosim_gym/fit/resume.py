@@ -1,0 +1,97 @@
+"""The state of an unfinished fit: one safetensors file, tensors plus JSON, nothing pickled."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mosim_gym.errors import CheckpointError
+
+_TENSOR = "__tensor__"
+_KEY = "state"
+
+Tensors = dict[str, Tensor]
+
+
+def flatten(value: Any, prefix: str, tensors: Tensors) -> Any:
+    """JSON values with tensors taken out.
+
+    Args:
+        value: nested dicts, lists, tuples, numbers and tensors, as of an optimizer's state.
+        prefix: of the names of its tensors.
+        tensors: where they are put.
+    """
+    if isinstance(value, Tensor):
+        tensors[prefix] = value.detach().clone(memory_format=torch.contiguous_format)
+        return {_TENSOR: prefix}
+    if isinstance(value, dict):
+        # As pairs: JSON would turn the integer keys of an optimizer's state into strings.
+        return {
+            "pairs": [[k, flatten(v, f"{prefix}.{k}", tensors)] for k, v in value.items()]
+        }
+    if isinstance(value, list | tuple):
+        items = [flatten(v, f"{prefix}.{i}", tensors) for i, v in enumerate(value)]
+        return {"tuple" if isinstance(value, tuple) else "list": items}
+    return value
+
+
+def unflatten(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """What was given to `flatten`."""
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == _TENSOR:
+        return tensors[content]
+    if kind == "pairs":
+        return {k: unflatten(v, tensors) for k, v in content}
+    items = [unflatten(v, tensors) for v in content]
+    return tuple(items) if kind == "tuple" else items
+
+
+def write_state(file: Path, state: Mapping[str, Any]) -> None:
+    """Write nested values with tensors to one file, atomically.
+
+    Raises:
+        CheckpointError: if it cannot be written; what was there is kept.
+    """
+    tensors: Tensors = {}
+    skeleton = flatten(dict(state), "", tensors)
+    temporary = file.with_name(file.name + ".tmp")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, temporary, metadata={_KEY: json.dumps(skeleton)})
+        os.replace(temporary, file)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"Cannot write the state of the fit to {file}: {error}. What was there is kept; "
+            "choose an --out folder you may write to, on a disk with room."
+        ) from error
+
+
+def read_state(file: Path) -> dict[str, Any]:
+    """What `write_state` wrote.
+
+    Raises:
+        CheckpointError: if the file is damaged or foreign.
+    """
+    try:
+        with safe_open(file, framework="pt") as content:
+            # Clones: views of a mapped file are aligned as they happen to lie in it.
+            tensors = {name: content.get_tensor(name).clone() for name in content.keys()}  # noqa: SIM118
+            skeleton = json.loads((content.metadata() or {})[_KEY])
+        state: dict[str, Any] = unflatten(skeleton, tensors)
+        return state
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{file} is not the state of an unfinished fit: {error!r}. Expected a safetensors file "
+            "written by mosim_gym; pass resume=False (--no-resume) to start afresh."
+        ) from error

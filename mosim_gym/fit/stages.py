@@ -1,0 +1,61 @@
+"""Stages of a fit: which part of the model learns, and for what share of the steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from torch import nn
+
+from mosim_gym.dynamics.simulator import Simulator
+
+
+class Part(StrEnum):
+    """The part of a model that a stage trains."""
+
+    PREDICTOR = "predictor"
+    CORRECTOR = "corrector"
+    JOINT = "joint"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        part: what learns; the rest is frozen.
+        share: of all steps, relative to the shares of the other stages.
+        index: which corrector, for `Part.CORRECTOR`.
+        learning_rate: factor on the preset's.
+    """
+
+    part: Part
+    share: float = 1.0
+    index: int = 0
+    learning_rate: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """``predictor``, ``corrector 1``, ``joint``."""
+        return f"corrector {self.index + 1}" if self.part is Part.CORRECTOR else self.part.value
+
+    def parameters(self, simulator: Simulator) -> list[nn.Parameter]:
+        """The parameters that learn in this stage."""
+        if self.part is Part.JOINT:
+            return list(simulator.parameters())
+        if self.part is Part.CORRECTOR:
+            return list(simulator.correctors[self.index].parameters())
+        parameters = list(simulator.predictor.parameters())
+        if simulator.activation is not None:
+            parameters += list(simulator.activation.parameters())
+        return parameters
+
+
+def stage_ends(stages: tuple[Stage, ...], steps: int) -> list[int]:
+    """The step at which each stage ends; the last is `steps`."""
+    total = sum(stage.share for stage in stages)
+    ends, done = [], 0.0
+    for stage in stages:
+        done += stage.share
+        ends.append(round(steps * done / total))
+    return ends

@@ -1,0 +1,1 @@
+"""Training SB3 agents on a world, and judging them in the model and in reality."""

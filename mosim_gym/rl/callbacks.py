@@ -1,0 +1,153 @@
+"""What happens during training besides learning: judging, saving, showing progress."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stable_baselines3.common.callbacks import BaseCallback
+from tqdm import tqdm
+
+from mosim_gym.types import Float64Array
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+#: Judges an agent: returns of some episodes.
+Judge = Callable[["BaseAlgorithm"], Float64Array]
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One row of ``curve.csv``.
+
+    Attributes:
+        steps: environment steps trained on so far.
+        updates: gradient updates so far.
+        seconds: wall time since the start, judging included.
+        return_real: mean return in true physics.
+        return_real_std: its standard deviation over episodes.
+        return_model: mean return in the environment trained on.
+    """
+
+    steps: int
+    updates: int
+    seconds: float
+    return_real: float
+    return_real_std: float
+    return_model: float
+
+
+class JudgeCallback(BaseCallback):
+    """Judges the agent regularly in reality and in the model, and keeps what it sees.
+
+    After every judgement the curve is on disk, the newest agent is in ``agent.zip`` and the best
+    so far by its return in reality in ``best_agent.zip``; a run that is killed loses at most what
+    came after the last one.
+
+    Args:
+        folder: where to write.
+        every: updates between judgements.
+        judge_real: returns in true physics.
+        judge_model: returns in the environment trained on.
+    """
+
+    def __init__(self, folder: Path, every: int, judge_real: Judge, judge_model: Judge) -> None:
+        """See the class."""
+        super().__init__()
+        self.folder = folder
+        self.every = every
+        self.curve: list[CurvePoint] = []
+        self._judges = (judge_real, judge_model)
+        self._next = every
+        self._start = 0.0
+
+    def _on_training_start(self) -> None:
+        self._start = time.perf_counter()
+
+    def _on_step(self) -> bool:
+        if self.updates >= self._next:
+            self._next += self.every
+            self.judge()
+        return True
+
+    @property
+    def updates(self) -> int:
+        """Gradient updates so far."""
+        return int(getattr(self.model, "_n_updates", 0))
+
+    def judge(self) -> CurvePoint:
+        """Judge now, write the curve and the agent."""
+        real, model = (judge(self.model) for judge in self._judges)
+        point = CurvePoint(
+            steps=self.model.num_timesteps,
+            updates=self.updates,
+            seconds=round(time.perf_counter() - self._start, 2),
+            return_real=float(real.mean()),
+            return_real_std=float(real.std()),
+            return_model=float(model.mean()),
+        )
+        best = max((p.return_real for p in self.curve), default=float("-inf"))
+        self.curve.append(point)
+        self._write_curve()
+        save_agent(self.model, self.folder / "agent.zip")
+        if point.return_real > best:
+            save_agent(self.model, self.folder / "best_agent.zip")
+        self.logger.record("eval_real/mean_return", point.return_real)
+        self.logger.record("eval_model/mean_return", point.return_model)
+        self.logger.dump(self.model.num_timesteps)
+        return point
+
+    def _write_curve(self) -> None:
+        temporary = self.folder / "curve.csv.tmp"
+        with temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(asdict(self.curve[0])))
+            writer.writeheader()
+            writer.writerows(asdict(point) for point in self.curve)
+        os.replace(temporary, self.folder / "curve.csv")
+
+
+class ProgressCallback(BaseCallback):
+    """A progress bar in updates, with the last return in reality."""
+
+    def __init__(self, total_timesteps: int, curve: list[CurvePoint], label: str) -> None:
+        """Show `label` and the last point of `curve` beside the bar."""
+        super().__init__()
+        self._total = total_timesteps
+        self._curve = curve
+        self._label = label
+        self._bar: tqdm[None] | None = None
+
+    def _on_training_start(self) -> None:
+        self._bar = tqdm(total=self._total, desc=self._label, unit="step", unit_scale=True)
+
+    def _on_step(self) -> bool:
+        assert self._bar is not None
+        self._bar.update(self.model.num_timesteps - self._bar.n)
+        if self._curve:
+            last = self._curve[-1]
+            self._bar.set_postfix(
+                real=f"{last.return_real:.0f}", model=f"{last.return_model:.0f}", refresh=False
+            )
+        return True
+
+    def _on_training_end(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the bar as it is and release the terminal."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def save_agent(model: BaseAlgorithm, path: Path) -> None:
+    """Save an SB3 agent (SB3's own zip format) so that no half-written file is ever at `path`."""
+    temporary = path.with_name(f"{path.stem}.tmp.zip")
+    model.save(temporary)
+    os.replace(temporary, path)
