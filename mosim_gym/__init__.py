@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from mosim_gym.envs.resets import ReplayResets as ReplayResets
     from mosim_gym.envs.resets import TaskResets as TaskResets
     from mosim_gym.envs.sb3 import make_sb3_vec_env as make_sb3_vec_env
-    from mosim_gym.fit.trainer import fit as fit
     from mosim_gym.rl.train import train_agent as train_agent
     from mosim_gym.robots.spec import RobotSpec as RobotSpec
     from mosim_gym.types import State as State

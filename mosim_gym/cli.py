@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -19,7 +19,7 @@ app = typer.Typer(
 )
 
 Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
-OptionalOut = Annotated[Optional[Path], typer.Option("--out", help="Where to write.")]
+OptionalOut = Annotated[Path | None, typer.Option("--out", help="Where to write.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 
@@ -55,7 +55,7 @@ def collect(
     out: Out,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes the folder shall hold.")] = 300,
     policy: Annotated[
-        Optional[Path], typer.Option(help="An SB3 agent (.zip); random by default.")
+        Path | None, typer.Option(help="An SB3 agent (.zip); random by default.")
     ] = None,
     resample: Annotated[float, typer.Option(help="Chance a step of a new random action.")] = 0.2,
     zeros: Annotated[float, typer.Option(help="Share of new random actions that is zero.")] = 0.1,
@@ -90,16 +90,109 @@ def collect(
 
 
 @app.command()
+def fit(
+    data: Annotated[Path, typer.Argument(help="A folder made by mosim-gym collect.")],
+    out: Out,
+    preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Optimiser steps; the preset's by default.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Instead of --steps; turned into steps once.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of torch.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with an unfinished fit.")] = True,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model on recorded motion; run it again to go on after an interruption."""
+    from mosim_gym.fit.trainer import fit as train_model
+
+    result = train_model(
+        data,
+        out=out,
+        preset=preset,
+        steps=steps,
+        minutes=minutes,
+        seed=seed,
+        threads=threads,
+        resume=resume,
+        progress=not quiet,
+        command=" ".join(["mosim-gym", *sys.argv[1:]]),
+    )
+    print(f"{result.steps} steps in {result.seconds:.0f} s; checkpoint written to {result.path}")
+    card(str(result.path))
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[str, typer.Argument(help="A shipped name or a folder.")],
+    data: Annotated[Path, typer.Option(help="A dataset the model was not trained on.")],
+    horizon: Annotated[int, typer.Option(min=1, help="Control steps of a rollout.")] = 100,
+) -> None:
+    """Measure a model's open-loop error on recorded motion."""
+    from mosim_gym.data.dataset import Dataset
+    from mosim_gym.dynamics.checkpoint import load_simulator
+    from mosim_gym.evaluate.horizon import horizon_errors
+
+    simulator = load_simulator(checkpoint)
+    dataset = Dataset.open(data)
+    simulator.spec.require_same_body(dataset.spec, f"The dataset {data}")
+    errors = horizon_errors(simulator, dataset.windows(horizon))
+    print(f"{checkpoint} on {data}: {len(errors.squared)} rollouts of {horizon} control steps")
+    print(f"{'steps':>6} {'MSE mean':>10} {'MSE median':>10} {'still valid':>12}")
+    marks = sorted(
+        {h for h in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if h < horizon} | {horizon}
+    )
+    for h in marks:
+        mse, share = errors.mse(h), errors.share_valid[h - 1]
+        print(f"{h:>6} {mse.mean():>10.2e} {mse.median():>10.2e} {share:>12.1%}")
+
+
+@app.command()
+def render(
+    env_id: Annotated[str, typer.Argument(help="Such as MoSim/reacher-easy-v0.")],
+    out: Out = Path("comparison.gif"),
+    agent: Annotated[
+        Path | None, typer.Option(help="An SB3 agent (.zip); random actions by default.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Control steps.")] = 250,
+    every: Annotated[int, typer.Option(min=1, help="Draw every so many steps.")] = 2,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="The model; the task's own by default.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Film the model beside true physics, same start and actions (needs OpenGL)."""
+    from mosim_gym.data.policies import AgentPolicy, HeldRandomPolicy
+    from mosim_gym.dynamics.checkpoint import load_simulator
+    from mosim_gym.registration import find_env
+    from mosim_gym.rl.movie import render_comparison
+
+    robot = load_simulator(checkpoint or find_env(env_id).checkpoint).spec
+    policy = (
+        HeldRandomPolicy(robot.action_low, robot.action_high)
+        if agent is None
+        else AgentPolicy(agent)
+    )
+    worst = render_comparison(
+        env_id, policy, out, steps=steps, seed=seed, checkpoint=checkpoint, every=every
+    )
+    print(f"Left true physics, right the model; positions differ by {worst:.2g} at most.")
+    print(f"Written to {out}")
+
+
+@app.command()
 def train(
     env_id: Annotated[str, typer.Argument(help="Such as MoSim/reacher-easy-v0.")],
     algo: Annotated[str, typer.Option(help="sac or tqc.")] = "sac",
     out: OptionalOut = None,
     updates: Annotated[
-        Optional[int], typer.Option(min=1, help="Gradient updates; the preset's by default.")
+        int | None, typer.Option(min=1, help="Gradient updates; the preset's by default.")
     ] = None,
     dynamics: Annotated[str, typer.Option(help="Train on: learned or mujoco.")] = "learned",
     checkpoint: Annotated[
-        Optional[str], typer.Option(help="The model; the task's own by default.")
+        str | None, typer.Option(help="The model; the task's own by default.")
     ] = None,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -126,7 +219,7 @@ def train(
 
 @app.command()
 def demo(
-    out: Out = Path("runs/demo"),
+    out: OptionalOut = None,
     quick: Annotated[bool, typer.Option("--quick", help="One minute instead of five.")] = False,
     seed: Seed = 0,
 ) -> None:

@@ -22,7 +22,9 @@ class UnknownNameError(MosimError):
     """A name that is not in a registry; the message lists near matches."""
 
 
-def unknown_name(kind: str, given: object, valid: Iterable[str], hint: str = "") -> UnknownNameError:
+def unknown_name(
+    kind: str, given: object, valid: Iterable[str], hint: str = ""
+) -> UnknownNameError:
     """An error for a name that is not known.
 
     Args:

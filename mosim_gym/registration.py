@@ -48,12 +48,8 @@ class TaskRow:
 
 
 ROWS = (
-    TaskRow(
-        "reacher", "easy", "42e3b14e6f4a4008", 1000, "mosim_gym.tasks.reacher:easy", "reacher"
-    ),
-    TaskRow(
-        "reacher", "hard", "42e3b14e6f4a4008", 1000, "mosim_gym.tasks.reacher:hard", "reacher"
-    ),
+    TaskRow("reacher", "easy", "42e3b14e6f4a4008", 1000, "mosim_gym.tasks.reacher:easy", "reacher"),
+    TaskRow("reacher", "hard", "42e3b14e6f4a4008", 1000, "mosim_gym.tasks.reacher:hard", "reacher"),
 )
 
 

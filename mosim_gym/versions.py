@@ -19,16 +19,17 @@ PACKAGES = (
 )
 
 
-def environment_record() -> dict[str, str | int]:
-    """Versions of what matters, Python, processor architecture and number of cores."""
-    record: dict[str, str | int] = {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count() or 0,
-    }
+def installed_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that shape results; says which are not installed."""
+    versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            record[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            record[name] = "not installed"
-    return record
+            versions[name] = "not installed"
+    return versions
+
+
+def environment_record() -> dict[str, str | int]:
+    """The versions, and the processor's architecture and number of cores."""
+    return {**installed_versions(), "machine": platform.machine(), "cores": os.cpu_count() or 0}

@@ -87,12 +87,15 @@ def read_npz(path: Path, what: str, names: Iterable[str] | None = None) -> dict[
         DatasetError: if it is missing, truncated, pickled or no npz at all.
     """
     try:
-        content = np.load(path, allow_pickle=False)
-        if not isinstance(content, np.lib.npyio.NpzFile):
-            raise ValueError("it is a single array, not an npz archive")
-        with content as archive:
-            wanted = archive.files if names is None else [n for n in names if n in archive.files]
-            return {name: archive[name] for name in wanted}
+        # Opened here: np.load leaves the file open when the archive turns out to be damaged.
+        with open(path, "rb") as file:
+            content = np.load(file, allow_pickle=False)
+            if not isinstance(content, np.lib.npyio.NpzFile):
+                raise ValueError("it is a single array, not an npz archive")
+            with content as archive:
+                present = set(archive.files)
+                wanted = archive.files if names is None else [n for n in names if n in present]
+                return {name: archive[name] for name in wanted}
     except FileNotFoundError as error:
         raise DatasetError(f"No file {path}; expected {what} written by mosim_gym.") from error
     except _UNREADABLE as error:

@@ -164,7 +164,8 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
         if SUBSTEPS not in info:
             raise DatasetError(
                 f"substeps=True, but info holds no {SUBSTEPS!r}: this environment reports control "
-                "steps only. Record without substeps, or use mosim_gym's dynamics='mujoco'."
+                "steps only. Record without substeps, or make a mosim_gym environment with "
+                "dynamics='mujoco', substeps=True."
             )
         inner: StateArrays = {}
         for name in names:
@@ -186,7 +187,11 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def _id_of(env: gym.Env[Any, Any]) -> str:
-    return env.spec.id if env.spec is not None else type(env.unwrapped).__name__
+    if env.spec is None:
+        return type(env.unwrapped).__name__
+    # One id of ours names both the true and the learned dynamics; their data must not mix.
+    dynamics = env.spec.kwargs.get("dynamics")
+    return env.spec.id if dynamics is None else f"{env.spec.id} (dynamics={dynamics})"
 
 
 def _prepare(folder: Path, metadata: Metadata) -> None:

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from mosim_gym.dynamics.config import ModelConfig
 from mosim_gym.dynamics.simulator import Simulator
-from mosim_gym.errors import CheckpointError, MosimError, unknown_name
+from mosim_gym.errors import CheckpointError, unknown_name
 from mosim_gym.robots.spec import RobotSpec
 
 SCHEMA_VERSION = 1
@@ -61,7 +61,7 @@ class CheckpointSummary:
 
     @property
     def trusted_horizon(self) -> int | None:
-        """Control steps within which 90 % of held-out rollouts stayed valid; ``None`` if unknown."""
+        """Control steps after which 90 % of test rollouts were still valid; ``None`` if unknown."""
         value = self.acceptance.get("trusted_horizon")
         return None if value is None else int(value)
 
@@ -195,11 +195,11 @@ def read_summary(path: Path) -> CheckpointSummary:
         )
     except CheckpointError:
         raise
-    except (OSError, UnicodeDecodeError, KeyError, TypeError, json.JSONDecodeError, MosimError) as e:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{file} is not the config of a mosim_gym checkpoint: {e!r}. Expected a folder with "
-            f"{WEIGHTS} and {CONFIG}. {_REMAKE}"
-        ) from e
+            f"{file} is not the config of a mosim_gym checkpoint: {error!r}. Expected a folder "
+            f"with {WEIGHTS} and {CONFIG}. {_REMAKE}"
+        ) from error
 
 
 def find_checkpoint(name_or_path: str | Path) -> Path:
@@ -229,7 +229,9 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
         return shipped[text]
     if path.is_dir():
         return path
-    hint = "Or give the path of a checkpoint folder, made by: mosim-gym fit DATASET --out CHECKPOINT."
+    hint = (
+        "Or give the path of a checkpoint folder, made by: mosim-gym fit DATASET --out CHECKPOINT."
+    )
     raise unknown_name("checkpoint", text, shipped, hint)
 
 
@@ -237,6 +239,20 @@ def list_checkpoints(folder: str | Path | None = None) -> list[CheckpointSummary
     """The checkpoints in `folder`, by default the shipped ones, by name."""
     folders = _shipped_folders() if folder is None else _checkpoint_folders(Path(folder))
     return [read_summary(path) for path in folders]
+
+
+def require_replaceable(path: Path) -> None:
+    """Raise unless a checkpoint may be put at `path`: nothing, an empty folder or a checkpoint.
+
+    Raises:
+        CheckpointError: if something else is there.
+    """
+    is_checkpoint = (path / CONFIG).is_file()
+    if path.exists() and not is_checkpoint and not (path.is_dir() and not any(path.iterdir())):
+        raise CheckpointError(
+            f"{path} exists and is not a checkpoint; it will not be replaced. "
+            "Choose another folder for the checkpoint, or move what is there."
+        )
 
 
 def _shipped_folders() -> list[Path]:
@@ -258,8 +274,7 @@ def _swap(temporary: Path, path: Path) -> None:
     if not path.exists():
         os.rename(temporary, path)
         return
-    if not (path.is_dir() and (not any(path.iterdir()) or (path / CONFIG).is_file())):
-        raise FileExistsError(f"{path} exists and is not a checkpoint")
+    require_replaceable(path)
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", suffix=".tmp", dir=path.parent))
     os.rename(path, aside / path.name)
     try:

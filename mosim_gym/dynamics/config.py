@@ -73,7 +73,9 @@ class ModelConfig:
         """Check that the counts are counts."""
         for name in ("width", "blocks", "corrector_width", "corrector_blocks", "integrator_steps"):
             if getattr(self, name) < 1:
-                raise MosimError(f"ModelConfig.{name} is {getattr(self, name)}; expected 1 or more.")
+                raise MosimError(
+                    f"ModelConfig.{name} is {getattr(self, name)}; expected 1 or more."
+                )
         if self.correctors < 0:
             raise MosimError(f"ModelConfig.correctors is {self.correctors}; expected 0 or more.")
 

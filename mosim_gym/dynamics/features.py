@@ -4,8 +4,8 @@ Standard features follow the physics of a body as its spec tells it:
 
 - a hinge angle enters as sine and cosine, and the root's horizontal translation not at all;
 - a limited joint also enters as position in its range, depth past its limit, on which side it is
-  past, how far MuJoCo's constraint has hardened there, and its velocity while it is past: a limit
-  pushes by depth and velocity, and only beyond it (documentation: Computation, Constraint model);
+  past, and how far MuJoCo's constraint has hardened there: a limit pushes by depth and velocity,
+  at once and only beyond it (documentation: Computation, Constraint model, Impedance);
 - a free root enters as height, the direction of gravity and velocities in its own frame, so that
   neither where it is nor where it heads matters; accelerations are answered in that frame too;
 - other quaternions enter as rotation matrices.
@@ -36,12 +36,14 @@ class FeatureMap(nn.Module):
 
     Attributes:
         n_position: features of positions alone.
-        n_velocity: features of velocities (and of positions, for gated ones).
+        n_velocity: features of velocities.
         n_control: activations and controls.
     """
 
     shift: Tensor
     scale: Tensor
+    low: Tensor
+    high: Tensor
 
     def __init__(self, spec: RobotSpec, flavour: Flavour) -> None:
         """Work out the columns once, so that a step only slices."""
@@ -63,10 +65,10 @@ class FeatureMap(nn.Module):
         self.angles = _Columns([j.qpos_index for j in hinges], spec.nq)
         self.quaternions = [j.qpos_index + j.type.nq - 4 for j in turned]
         self.limited = _Columns([j.qpos_index for j in limited], spec.nq)
-        self.limited_speed = _Columns([j.dof_index for j in limited], spec.nv)
-        ranges = [j.range for j in limited if j.range]
-        self.register_buffer("low", torch.tensor([r[0] for r in ranges]), persistent=False)
-        self.register_buffer("high", torch.tensor([r[1] for r in ranges]), persistent=False)
+        # In float64 until the model is cast to its own precision.
+        ranges = torch.tensor([j.range for j in limited], dtype=torch.float64).view(-1, 2)
+        self.register_buffer("low", ranges[:, 0], persistent=False)
+        self.register_buffer("high", ranges[:, 1], persistent=False)
         self._count(spec, len(hinges), len(limited))
         self.register_buffer("shift", torch.zeros(self.n_features))
         self.register_buffer("scale", torch.ones(self.n_features))
@@ -75,7 +77,7 @@ class FeatureMap(nn.Module):
         root = 4 if self.root else 0
         self.n_position = root + self.plain.n + 2 * n_hinges + 9 * len(self.quaternions)
         self.n_position += 3 * n_limited
-        self.n_velocity = spec.nv + n_limited
+        self.n_velocity = spec.nv
         self.n_control = spec.na + spec.nu
         self.n_features = self.n_position + self.n_velocity + self.n_control
 
@@ -92,36 +94,25 @@ class FeatureMap(nn.Module):
             positions += [torch.sin(angles), torch.cos(angles)]
         for start in self.quaternions:
             positions.append(rotation_matrix(qpos[:, start : start + 4]).flatten(1))
-        velocities = [qvel]
+        velocities = qvel
         if self.root:
             q, v = self.root.qpos_index, self.root.dof_index
             matrix = rotation_matrix(qpos[:, q + 3 : q + 7])
             positions += [qpos[:, q + 2 : q + 3], matrix[:, 2]]
-            velocities = [_turn_back(matrix, qvel, v)]
+            velocities = _turn_back(matrix, qvel, v)
         if self.limited.n:
             joints = self.limited(qpos)
             past = joints - torch.clamp(joints, self.low, self.high)
-            side = torch.sign(past)
             hardened = torch.clamp(past / _HARDENING_DEPTH, -1.0, 1.0)
-            positions += [past, side, hardened]
-            velocities.append(side.abs() * self.limited_speed(qvel))
+            positions += [past, torch.sign(past), hardened]
         controls = [action] if act is None else [act, action]
-        return torch.cat(positions + velocities + controls, 1)
+        return torch.cat([*positions, velocities, *controls], 1)
 
     def learn_scales(self, features: Tensor) -> None:
-        """Set the whitening from unwhitened features of the training data ``(n, n_features)``.
-
-        A feature that is mostly zero (past a limit) is scaled by its values elsewhere, so that
-        rare large values do not become huge.
-        """
+        """Set the whitening from unwhitened features of the training data ``(n, n_features)``."""
         if not self.whitened:
             return
-        nonzero = features != 0
-        count = nonzero.sum(0).clamp(min=1)
-        rms = (features.square().sum(0) / count).sqrt()
-        rare = count < 0.5 * len(features)
-        mean = torch.where(rare, 0.0, features.mean(0))
-        std = torch.where(rare, rms, features.std(0))
+        mean, std = features.mean(0), features.std(0)
         scale = torch.where(std > _CONSTANT, 1 / std, 0.0)
         self.scale.copy_(scale)
         self.shift.copy_(-mean * scale)

@@ -64,7 +64,8 @@ class Method:
                 slope = _mix(row, stages)
                 q = displace(qpos, slope.velocity, h)
                 v = torch.add(qvel, slope.acceleration, alpha=h)
-                a = None if act is None else torch.add(act, slope.activation, alpha=h)
+                if act is not None and slope.activation is not None:
+                    a = torch.add(act, slope.activation, alpha=h)
             stages.append(Rates(v, *derivative(q, v, a)))
         mean = _mix(self.weights, stages)
         if not self.new_velocity:
@@ -111,9 +112,7 @@ class Adaptive:
 
 METHODS: dict[str, Method | Adaptive] = {
     "semi_implicit_euler": Method(1, ((),), (1.0,), new_velocity=True),
-    "rk4": Method(
-        4, ((), (1 / 2,), (0.0, 1 / 2), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)
-    ),
+    "rk4": Method(4, ((), (1 / 2,), (0.0, 1 / 2), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)),
     "dopri5": Adaptive(),
 }
 

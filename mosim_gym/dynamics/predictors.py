@@ -81,6 +81,8 @@ class RigidBody(nn.Module):
     is linear in the controls (and activations), or a small network of them.
     """
 
+    eye: Tensor
+
     def __init__(self, spec: RobotSpec, features: FeatureMap, config: ModelConfig) -> None:
         """Build the three parts."""
         super().__init__()
@@ -97,8 +99,8 @@ class RigidBody(nn.Module):
     def inverse_mass(self, features: Tensor) -> Tensor:
         """``Minv``, ``(batch, nv, nv)``, of whitened features."""
         entries = self.cholesky(features[:, : self.n_position])
-        nv = self.eye.shape[0]  # type: ignore[union-attr,index]
-        # Centred on the identity: a start from which both diagonal signs are never needed.
+        nv = self.eye.shape[0]
+        # Centred on the identity: an untrained body answers forces with unit mass.
         lower = torch.tril(entries.view(-1, nv, nv)) + self.eye
         return lower @ lower.transpose(1, 2)
 

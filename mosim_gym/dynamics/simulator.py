@@ -120,11 +120,12 @@ class Simulator(nn.Module):
             state = self.apply_rates(state, steps[-1])
         if n_steps == 1:
             return state, steps[0]
-        parts = [sum_of([rate[k] for rate in steps]) / n_steps for k in (0, 1)]
+        velocity = sum_of([rate.velocity for rate in steps]) / n_steps
+        acceleration = sum_of([rate.acceleration for rate in steps]) / n_steps
         activation = None
         if self.activation is not None:
             activation = sum_of([cast(Tensor, rate.activation) for rate in steps]) / n_steps
-        return state, Rates(parts[0], parts[1], activation)
+        return state, Rates(velocity, acceleration, activation)
 
     def step(self, state: State, action: Tensor) -> State:
         """One control step.
@@ -173,7 +174,7 @@ class Simulator(nn.Module):
         )
 
     def is_valid(self, state: State) -> Tensor:
-        """Which rows are finite and no faster than the bound stored with the model, ``(batch,)``."""
+        """Which rows are finite and no faster than the model's speed bound, ``(batch,)`` bool."""
         slow = (state.qvel.abs() <= self.speed_bound).all(1)
         return slow & state.isfinite()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import Any, cast
 
 import dm_env
 import numpy as np
@@ -17,7 +17,7 @@ from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.types import Array
 
 
-class MosimDmEnv(dm_env.Environment):  # type: ignore[misc]  # dm_env ships no types
+class MosimDmEnv(dm_env.Environment):
     """A world of one row as a `dm_env.Environment`, with dm_control's own specs.
 
     Args:
@@ -76,7 +76,7 @@ def load(
     domain: str,
     task: str,
     task_kwargs: Mapping[str, Any] | None = None,
-    **env_kwargs: Unpack[WorldOptions],
+    **env_kwargs: Any,
 ) -> MosimDmEnv:
     """Use in place of `dm_control.suite.load`.
 
@@ -94,9 +94,7 @@ def load(
     row = find_row(domain, task)
     others = dict(task_kwargs or {})
     seed = others.pop("random", None)
-    options: WorldOptions = {**env_kwargs}
-    if others:
-        options["task_kwargs"] = others
+    options = cast(WorldOptions, {**env_kwargs, "task_kwargs": others})
     world = build_world(domain, task, 1, options, time_limit=row.max_episode_steps)
     if isinstance(seed, np.random.RandomState):
         seed = int(seed.randint(2**31))

@@ -92,7 +92,7 @@ def build_world(
             raise MosimError('substeps=True needs dynamics="mujoco".')
         if options.get("task_kwargs"):
             raise MosimError(
-                f'task_kwargs={options["task_kwargs"]!r} change dm_control\'s task; they need '
+                f"task_kwargs={options['task_kwargs']!r} change dm_control's task; they need "
                 'dynamics="mujoco".'
             )
         engine, trusted = _learned_engine(row, num_envs, options)

@@ -129,7 +129,8 @@ class MosimVecEnv(VecEnv):
         """``env_method("set_reset_source", source, indices=None)`` is the one there is."""
         if method_name != "set_reset_source":
             raise AttributeError(str(unknown_name("env method", method_name, ["set_reset_source"])))
-        self.set_reset_source(*method_args, indices=indices, **method_kwargs)
+        source = method_args[0] if method_args else method_kwargs["source"]
+        self.set_reset_source(source, indices)
         return [None for _ in self._get_indices(indices)]
 
     def env_is_wrapped(

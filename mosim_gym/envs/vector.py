@@ -106,9 +106,9 @@ class MosimVectorEnv(VectorEnv[Any, Array, Array]):
         finished = np.flatnonzero(outcome.done)
         if len(finished):
             last = self._format.pack(observation)
-            for row in finished:
+            for row in finished.tolist():
                 final = {"final_obs": row_of(last, row), "final_info": row_info(outcome, row)}
-                infos = self._add_info(infos, final, int(row))
+                infos = self._add_info(infos, final, row)
             observation = self.world.reset(finished)
         return (
             self._format.pack(observation),

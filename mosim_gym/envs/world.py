@@ -18,6 +18,7 @@ from mosim_gym.envs.truncation import Truncation
 from mosim_gym.errors import MosimError
 from mosim_gym.types import FIELDS, Array, Float64Array
 
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What one step of all rows led to, before any reset.
@@ -118,9 +119,7 @@ class World:
             self.rng = np.random.default_rng(entropy[0] if len(entropy) == 1 else entropy)
             self.engine.seed(list(given), entropy)
 
-    def reset(
-        self, rows: Array | None = None, options: Mapping[str, Any] | None = None
-    ) -> Array:
+    def reset(self, rows: Array | None = None, options: Mapping[str, Any] | None = None) -> Array:
         """Start new episodes.
 
         Args:
@@ -205,8 +204,8 @@ class World:
         if np.isnan(control).any():
             row = int(np.flatnonzero(np.isnan(control).any(1))[0])
             raise MosimError(
-                f"The action of env {row} holds NaN: {control[row]}. Nothing was stepped; check the "
-                "policy (exploding networks and unnormalised inputs are the usual causes)."
+                f"The action of env {row} holds NaN: {control[row]}. Nothing was stepped; look at "
+                "the policy (exploding networks and unnormalised inputs are usual causes)."
             )
         return np.clip(control, self._low, self._high)
 

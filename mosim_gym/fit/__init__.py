@@ -1,5 +1,5 @@
 """Training a model on a dataset."""
 
-from mosim_gym.fit.run import FitResult, fit
+from mosim_gym.fit.trainer import FitResult, fit
 
 __all__ = ["FitResult", "fit"]

@@ -90,9 +90,7 @@ def learn_scales(simulator: Simulator, pairs: Pairs) -> None:
     """Set a model's whitening, speed bound and activation rates from its training pairs."""
     state = pairs.state
     features = simulator.features
-    features.learn_scales(
-        features.unwhitened(state.qpos, state.qvel, state.act, pairs.action)
-    )
+    features.learn_scales(features.unwhitened(state.qpos, state.qvel, state.act, pairs.action))
     if features.whitened:
         scale = pairs.acceleration.std(0)
         simulator.acceleration_scale.copy_(torch.where(scale > 0, scale, 1.0))

@@ -34,9 +34,7 @@ def flatten(value: Any, prefix: str, tensors: Tensors) -> Any:
         return {_TENSOR: prefix}
     if isinstance(value, dict):
         # As pairs: JSON would turn the integer keys of an optimizer's state into strings.
-        return {
-            "pairs": [[k, flatten(v, f"{prefix}.{k}", tensors)] for k, v in value.items()]
-        }
+        return {"pairs": [[k, flatten(v, f"{prefix}.{k}", tensors)] for k, v in value.items()]}
     if isinstance(value, list | tuple):
         items = [flatten(v, f"{prefix}.{i}", tensors) for i, v in enumerate(value)]
         return {"tuple" if isinstance(value, tuple) else "list": items}

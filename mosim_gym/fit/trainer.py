@@ -1,247 +1,275 @@
-"""Trainer: the optimiser loop of a fit, which can stop at any step and go on to the same bits."""
+"""fit: from a dataset to an accepted checkpoint, in one call that can be interrupted."""
 
 from __future__ import annotations
 
-import copy
-import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
 
+from mosim_gym.data.dataset import Dataset
+from mosim_gym.data.metadata import installed_versions
+from mosim_gym.dynamics.checkpoint import require_replaceable, save_checkpoint
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
-from mosim_gym.fit.losses import get_loss
-from mosim_gym.fit.pairs import Pairs
-from mosim_gym.fit.presets import OPTIMIZERS, Preset
-from mosim_gym.fit.stages import stage_ends
+from mosim_gym.evaluate.horizon import horizon_errors
+from mosim_gym.fit.card import write_card
+from mosim_gym.fit.loop import LossNotFiniteError, Trainer
+from mosim_gym.fit.pairs import data_fingerprint, learn_scales, make_pairs
+from mosim_gym.fit.presets import Preset, get_preset
+from mosim_gym.fit.resume import read_state, write_state
+from mosim_gym.robots.spec import RobotSpec
 
-_EVALUATIONS = 40
-_MOST_STEPS_BETWEEN = 500
-_HELD_OUT_PAIRS = 20_000
-_TIMED_STEPS = 20
-#: Two multipliers that keep the batches of different seeds and steps apart.
-_SEED_STRIDE = 1_000_003
-
-
-class LossNotFiniteError(MosimError):
-    """Training broke down; the best model so far is kept."""
+#: Shares of whole episodes for training, for picking the best weights, and for acceptance.
+SPLIT = (0.8, 0.1, 0.1)
+_STATE = "state.safetensors"
+_SHORT = 100
+_HORIZONS = (1, 10, 100, 300, 1000)
 
 
-@dataclass
-class Progress:
-    """Where a fit stands.
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """What a fit gave.
 
     Attributes:
-        step: optimiser steps done.
-        stage: index of the stage under way.
-        best_error: lowest held-out error so far; starts at that of the untrained model.
-        best_step: the step at which it was reached.
-        best: the weights that reached it.
+        path: the checkpoint's folder.
+        simulator: the model, with its best weights.
+        steps: optimiser steps of the whole fit.
+        held_out_error: of the best weights, in units of the preset's loss.
+        acceptance: figures on the test episodes; see the card.
+        seconds: this call took.
     """
 
-    step: int = 0
-    stage: int = 0
-    best_error: float = math.inf
-    best_step: int = 0
-    best: dict[str, Tensor] = field(default_factory=dict)
+    path: Path
+    simulator: Simulator
+    steps: int
+    held_out_error: float
+    acceptance: Mapping[str, Any]
+    seconds: float
 
 
-class Trainer:
-    """Trains a model stage by stage.
+def fit(
+    dataset: Dataset | str | Path,
+    *,
+    out: str | Path,
+    preset: str | Preset = "default",
+    steps: int | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    resume: bool = True,
+    progress: bool = True,
+    command: str | None = None,
+) -> FitResult:
+    """Train a model on a dataset and save it as a checkpoint.
 
-    Batches depend on (seed, step) alone and the learning rate on the step alone, so that a fit
-    that was stopped and resumed takes exactly the steps of one that was not.
+    The state of the fit is kept beside `out`, in ``<out>.run``, with TensorBoard scalars; after an
+    interrupt the same call goes on from there, to the same bits.
+
+    Args:
+        dataset: or its folder.
+        out: folder of the checkpoint; a checkpoint that is there is replaced at the end.
+        preset: a name (``default``, ``paper``) or a recipe.
+        steps: optimiser steps; the preset's by default.
+        minutes: turned into a step count once, by timing; not with `steps`.
+        seed: of weights, split and batches.
+        threads: of torch; as they are by default.
+        resume: go on with the unfinished fit in ``<out>.run``, if there is one.
+        progress: show a bar with the held-out error.
+        command: recorded in the checkpoint as what made it.
+
+    Raises:
+        MosimError: for a dataset, preset, budget or folder that cannot be used.
+        LossNotFiniteError: if training broke down; the best weights are saved at `out`.
+        KeyboardInterrupt: on Ctrl-C, after the state was written.
     """
+    started = time.perf_counter()
+    recipe = get_preset(preset)
+    _check_budget(steps, minutes)
+    if not isinstance(dataset, Dataset):
+        dataset = Dataset.open(dataset)
+    out = Path(out)
+    require_replaceable(out)
+    with _threads(threads):
+        run = _Run(dataset, recipe, out, seed)
+        run.begin(steps, minutes, resume)
+        broken = run.train(progress)
+        acceptance = run.finish(command)
+    if broken is not None:
+        raise LossNotFiniteError(f"{broken} They are saved at {out}.") from broken
+    trainer = run.trainer
+    seconds = time.perf_counter() - started
+    return FitResult(
+        out, trainer.simulator, run.steps, trainer.progress.best_error, acceptance, seconds
+    )
 
-    def __init__(
-        self, simulator: Simulator, preset: Preset, train: Pairs, held_out: Pairs, seed: int
-    ) -> None:
-        """Prepare the first stage.
 
-        Args:
-            simulator: the model, its scales already learned.
-            preset: the recipe.
-            train: what it learns from.
-            held_out: what picks the best weights.
-            seed: of the batches.
-        """
-        self.simulator = simulator
-        self.preset = preset
-        self.train = train
-        self.held_out = _thinned(held_out, _HELD_OUT_PAIRS)
-        self.seed = seed
-        self.progress = Progress()
-        self.last_loss = math.nan
-        self._loss = get_loss(preset.loss)
-        self._start_stage()
+class _Run:
+    """One fit under way: its parts of the data, its trainer, its folder."""
 
-    def run(self, steps: int, report: Callable[[Trainer, float], None]) -> None:
-        """Train up to `steps` in all, then put the best weights into the model.
+    def __init__(self, dataset: Dataset, preset: Preset, out: Path, seed: int) -> None:
+        self.dataset, self.preset, self.out, self.seed = dataset, preset, out, seed
+        train, held_out, self.test = dataset.split(SPLIT, seed=seed)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            simulator = Simulator(dataset.spec, preset.model_config(dataset.spec))
+        pairs = make_pairs(simulator, train)
+        learn_scales(simulator, pairs)
+        self.trainer = Trainer(simulator, preset, pairs, make_pairs(simulator, held_out), seed)
+        self.fingerprint = data_fingerprint(dataset)
+        self.folder = out.with_name(out.name + ".run")
+        self.steps = 0
 
-        Args:
-            steps: optimiser steps over all stages, those already done included.
-            report: called with the held-out error after each evaluation.
+    def begin(self, steps: int | None, minutes: float | None, resume: bool) -> None:
+        """Find out how many steps to take, and where to go on."""
+        file = self.folder / _STATE
+        if resume and file.is_file():
+            self._go_on(read_state(file), steps)
+            return
+        if minutes is not None:
+            steps = self.trainer.steps_within(60 * minutes)
+        self.steps = self.preset.steps if steps is None else steps
+        # Before any work: a folder or disk that cannot be written shows now.
+        self.save()
 
-        Raises:
-            LossNotFiniteError: if the loss is not finite; the model then has its best weights.
-            KeyboardInterrupt: on Ctrl-C, between two steps, so that the state is whole.
-        """
-        ends = stage_ends(self.preset.stages, steps)
-        every = max(1, min(_MOST_STEPS_BETWEEN, steps // _EVALUATIONS))
-        progress = self.progress
-        if progress.step == 0 and not progress.best:
-            self._evaluate()
-        with _stop_between_steps() as stop_if_asked:
-            while progress.step < steps:
-                start = ends[progress.stage - 1] if progress.stage else 0
-                end = ends[progress.stage]
-                if progress.step < end:
-                    self._step(_cosine(progress.step - start, end - start))
-                    progress.step += 1
-                    if progress.step % every == 0 or progress.step == end:
-                        report(self, self._evaluate())
-                stale = progress.step - max(progress.best_step, start)
-                if progress.step >= end or stale > self.preset.patience * (end - start):
-                    self._end_stage(end)
-                stop_if_asked()
-        self.restore_best()
+    def train(self, progress: bool) -> LossNotFiniteError | None:
+        """Take the steps; the error that ended them early, if one did."""
+        done = self.trainer.progress.step
+        writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=done)
+        bar = tqdm(total=self.steps, initial=done, disable=not progress, desc="fit", unit="step")
 
-    def seconds_per_step(self) -> float:
-        """Time of a training step of the last stage, measured on copies of model and state."""
-        probe = copy.copy(self)
-        probe.simulator = copy.deepcopy(self.simulator)
-        probe.progress = Progress(stage=len(self.preset.stages) - 1)
-        probe._start_stage()
-        for _ in range(3):
-            probe._step(1.0)
-        start = time.perf_counter()
-        for _ in range(_TIMED_STEPS):
-            probe._step(1.0)
-        return (time.perf_counter() - start) / _TIMED_STEPS
+        def report(trainer: Trainer, error: float) -> None:
+            at = trainer.progress.step
+            writer.add_scalar("loss/train", trainer.last_loss, at)
+            writer.add_scalar("loss/held_out", error, at)
+            writer.add_scalar("loss/best_held_out", trainer.progress.best_error, at)
+            stage = self.preset.stages[trainer.progress.stage].name
+            bar.set_postfix_str(f"{stage}, held-out {error:.3g}", refresh=False)
+            bar.update(at - bar.n)
+            self.save()
 
-    def restore_best(self) -> None:
-        """Put the best weights so far into the model."""
-        if self.progress.best:
-            self.simulator.load_state_dict(self.progress.best)
+        try:
+            self.trainer.run(self.steps, report)
+        except KeyboardInterrupt:
+            self.save()
+            raise
+        except LossNotFiniteError as error:
+            return error
+        finally:
+            bar.close()
+            writer.close()
+        return None
 
-    def state(self) -> dict[str, Any]:
-        """Everything needed to go on, for `load_state`."""
-        progress = self.progress
+    def finish(self, command: str | None) -> dict[str, Any]:
+        """Measure the model on the test episodes and write the checkpoint."""
+        simulator = self.trainer.simulator.eval().requires_grad_(False)
+        acceptance = accept(simulator, self.test)
+        acceptance["held_out_error"] = self.trainer.progress.best_error
+        provenance = self._provenance(command)
+        card = write_card(simulator, acceptance, provenance)
+        save_checkpoint(
+            self.out, simulator, acceptance=acceptance, provenance=provenance, card=card
+        )
+        (self.folder / _STATE).unlink(missing_ok=True)
+        return acceptance
+
+    def save(self) -> None:
+        """Write the state of the fit."""
+        state = {**self._identity(), "steps": self.steps, "trainer": self.trainer.state()}
+        write_state(self.folder / _STATE, state)
+
+    def _go_on(self, state: Mapping[str, Any], steps: int | None) -> None:
+        where = f"the dataset at {self.dataset.path}"
+        RobotSpec.from_json(state["robot"]).require_same_body(self.dataset.spec, where)
+        now = self._identity() | ({} if steps is None else {"steps": steps})
+        other = [name for name, value in now.items() if _plain(state[name]) != _plain(value)]
+        if other:
+            raise MosimError(
+                f"{self.folder} holds an unfinished fit with another {', '.join(other)}. Repeat "
+                "the call that began it, give another --out, or pass resume=False (--no-resume)."
+            )
+        self.steps = state["steps"]
+        self.trainer.load_state(state["trainer"])
+
+    def _identity(self) -> dict[str, Any]:
+        """What makes a fit this fit."""
         return {
-            "step": progress.step,
-            "stage": progress.stage,
-            "best_error": progress.best_error,
-            "best_step": progress.best_step,
-            "best": dict(progress.best),
-            "model": dict(self.simulator.state_dict()),
-            "optimizer": self._optimizer.state_dict(),
+            "robot": self.dataset.spec.to_json(),
+            "data": self.fingerprint,
+            "preset": self.preset.to_json(),
+            "seed": self.seed,
         }
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` gave."""
-        names = ("step", "stage", "best_error", "best_step", "best")
-        self.progress = Progress(**{name: state[name] for name in names})
-        self.simulator.load_state_dict(state["model"])
-        self._start_stage()
-        self._optimizer.load_state_dict(state["optimizer"])
-
-    def _start_stage(self) -> None:
-        stage = self.preset.stages[self.progress.stage]
-        self.simulator.requires_grad_(False)
-        self._learning = stage.parameters(self.simulator)
-        for parameter in self._learning:
-            parameter.requires_grad_(True)
-        self._peak = self.preset.learning_rate * stage.learning_rate
-        self._optimizer = OPTIMIZERS[self.preset.optimizer](self._learning, self._peak)
-
-    def _end_stage(self, end: int) -> None:
-        """Go to the next stage from the best weights; early ends skip to where this one ends."""
-        self.progress.step = end
-        self.restore_best()
-        if self.progress.stage + 1 < len(self.preset.stages):
-            self.progress.stage += 1
-            self._start_stage()
-
-    def _step(self, factor: float) -> None:
-        step = self.progress.step
-        generator = torch.Generator().manual_seed(self.seed * _SEED_STRIDE + step)
-        rows = torch.randint(len(self.train), (self.preset.batch_size,), generator=generator)
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._peak * factor
-        self._optimizer.zero_grad()
-        loss = self._loss(self.simulator, self.train.rows(rows))
-        self.last_loss = loss.item()
-        if not math.isfinite(self.last_loss):
-            self.restore_best()
-            raise LossNotFiniteError(
-                f"The training loss became {self.last_loss} at step {step}. The best weights so "
-                f"far (held-out error {self.progress.best_error:.3g}, step "
-                f"{self.progress.best_step}) are kept. Look for outliers in the data, or use a "
-                "lower learning rate."
-            )
-        loss.backward()
-        nn.utils.clip_grad_norm_(self._learning, self.preset.clip)
-        self._optimizer.step()
-        _settle(self._optimizer)
-
-    @torch.no_grad()
-    def _evaluate(self) -> float:
-        """Held-out error of the model as it is; keeps the weights if they are the best."""
-        error = float(self._loss(self.simulator, self.held_out))
-        progress = self.progress
-        if error < progress.best_error or not progress.best:
-            progress.best_error, progress.best_step = error, progress.step
-            state = self.simulator.state_dict()
-            progress.best = {name: value.clone() for name, value in state.items()}
-        return error
+    def _provenance(self, command: str | None) -> dict[str, Any]:
+        metadata = self.dataset.metadata
+        name, preset = self.dataset.path.name, self.preset.name
+        default = (
+            f"mosim-gym fit {name} --preset {preset} --steps {self.steps} --seed {self.seed} "
+            f"--out {self.out.name}"
+        )
+        return {
+            "command": command or default,
+            "preset": self.preset.to_json(),
+            "seed": self.seed,
+            "steps": self.steps,
+            "best_step": self.trainer.progress.best_step,
+            "threads": torch.get_num_threads(),
+            "versions": installed_versions(),
+            "data": {
+                "fingerprint": self.fingerprint,
+                "episodes": len(self.dataset),
+                "steps": self.dataset.n_steps,
+                "split": "/".join(f"{share:.0%}" for share in SPLIT),
+                "source": metadata.source,
+                "policy": metadata.policy,
+                "seed": metadata.seed,
+                "noise": metadata.noise,
+            },
+        }
 
 
-def _cosine(step: int, steps: int) -> float:
-    return 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
+def accept(simulator: Simulator, test: Dataset) -> dict[str, Any]:
+    """Figures of a model on test episodes: many short rollouts, and one along each episode."""
+    lengths = sorted(len(episode) for episode in test.episodes)
+    length = lengths[len(lengths) // 2]
+    long = horizon_errors(simulator, test.windows(length))
+    figures: dict[str, Any] = {"trusted_horizon": long.trusted_horizon}
+    if length > _SHORT:
+        short = horizon_errors(simulator, test.windows(_SHORT))
+        figures["short"] = short.summary((*[h for h in _HORIZONS if h < _SHORT], _SHORT))
+    figures["long"] = long.summary(tuple(sorted({h for h in _HORIZONS if h < length} | {length})))
+    return figures
 
 
-def _thinned(pairs: Pairs, most: int) -> Pairs:
-    every = max(1, math.ceil(len(pairs) / most))
-    return pairs.rows(torch.arange(0, len(pairs), every))
-
-
-def _settle(optimizer: torch.optim.Optimizer) -> None:
-    """Lay the optimizer's matrices out row by row, as they will be after a save and a load.
-
-    A product with a transposed layout may round differently; resumed fits must not differ.
-    """
-    for state in optimizer.state.values():
-        for value in state.values():
-            if isinstance(value, list):
-                value[:] = [v.contiguous() if isinstance(v, Tensor) else v for v in value]
+def _check_budget(steps: int | None, minutes: float | None) -> None:
+    if steps is not None and minutes is not None:
+        raise MosimError(f"fit got steps={steps} and minutes={minutes}; give one of them.")
+    for name, value in (("steps", steps), ("minutes", minutes)):
+        if value is not None and not value > 0:
+            raise MosimError(f"fit got {name}={value}; expected more than 0.")
 
 
 @contextmanager
-def _stop_between_steps() -> Iterator[Callable[[], None]]:
-    """Hold Ctrl-C back until the function it gives is called; a second one stops at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-
-    def ask(number: int, frame: Any) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    def stop_if_asked() -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, ask)
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if count is not None:
+        if count < 1:
+            raise MosimError(f"fit got threads={count}; expected 1 or more.")
+        torch.set_num_threads(count)
     try:
-        yield stop_if_asked
+        yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        torch.set_num_threads(before)
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, so that what went through JSON compares equal to what did not."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 from mosim_gym.rl.presets import PRESETS, Algorithm
@@ -13,15 +14,18 @@ ENV_ID = "MoSim/reacher-easy-v0"
 QUICK_UPDATES = 5_000
 
 
-def run_demo(out: Path, *, quick: bool = False, seed: int = 0) -> TrainResult:
+def run_demo(out: Path | None = None, *, quick: bool = False, seed: int = 0) -> TrainResult:
     """SAC learns reacher on the shipped model, then acts in dm_control's.
 
     Args:
-        out: folder for the agent, the curve (CSV and PNG) and the figures; must be new or empty.
+        out: folder for the agent, the curve (CSV and PNG) and the figures; by default the first
+            of ``runs/demo-1``, ``runs/demo-2``, ... that is free.
         quick: about one minute instead of five; the agent is then only half trained.
         seed: of the agent and the model's episodes.
     """
     preset = PRESETS[Algorithm.SAC]
+    if out is None:
+        out = next(p for k in itertools.count(1) if not (p := Path(f"runs/demo-{k}")).exists())
     print(f"SAC on the learned model of {ENV_ID}: no real step is taken in training.")
     if quick:
         print("--quick: a minute of training; expect an unfinished agent.")
@@ -32,5 +36,5 @@ def run_demo(out: Path, *, quick: bool = False, seed: int = 0) -> TrainResult:
     title = "SAC trained on the learned model, acting in dm_control's reacher-easy"
     plot_curve(result.curve, result.folder / "curve.png", title)
     print(f"\n{result_table(result, title)}\n")
-    print(f"Best possible is 1000 a step short of the way there. Curve, agent: {result.folder}")
+    print(f"Curve, agent and figures are in {result.folder}")
     return result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import time
@@ -14,7 +13,7 @@ from mosim_gym.envs.sb3 import make_sb3_vec_env
 from mosim_gym.errors import MosimError
 from mosim_gym.registration import find_env
 from mosim_gym.rl.callbacks import CurvePoint, JudgeCallback, ProgressCallback, save_agent
-from mosim_gym.rl.evaluate import evaluate_agent
+from mosim_gym.rl.evaluate import Agent, evaluate_agent
 from mosim_gym.rl.presets import PRESETS, AgentPreset, find_algorithm
 from mosim_gym.types import Float64Array
 from mosim_gym.versions import environment_record
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 #: Episodes of the curve start from other seeds than those of the final judgement.
 CURVE_SEED = 20_000
+REALITY = {"dynamics": "mujoco"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def train_agent(
         raise MosimError(f"updates is {updates}; expected 1 or more.")
     name = f"{row.domain}-{row.task}-{algorithm}-{dynamics}-seed{seed}"
     folder = _new_folder(Path("runs") / name if out is None else Path(out))
-    world = {"dynamics": dynamics, "checkpoint": checkpoint, "state_info": False}
+    world: dict[str, Any] = {"dynamics": dynamics, "checkpoint": checkpoint, "state_info": False}
     env = make_sb3_vec_env(
         row.env_id, n_envs=settings.n_envs, seed=seed, horizon=settings.horizon, **world
     )
@@ -127,14 +127,15 @@ def train_agent(
         **world,
     }
     _write_json(folder / "config.json", {**record, "environment": environment_record()})
-    in_reality = functools.partial(evaluate_agent, env_id=row.env_id, dynamics="mujoco")
-    in_training = functools.partial(evaluate_agent, env_id=row.env_id, **world)
-    curve_judge = {"episodes": curve_episodes, "seed": CURVE_SEED}
+
+    def judged(agent: Agent, where: dict[str, Any], episodes: int, first: int) -> Float64Array:
+        return evaluate_agent(agent, row.env_id, episodes=episodes, seed=first, **where)
+
     judge = JudgeCallback(
         folder,
         max(1, updates // max(1, judgements)),
-        functools.partial(in_reality, **curve_judge),
-        functools.partial(in_training, **curve_judge),
+        lambda agent: judged(agent, REALITY, curve_episodes, CURVE_SEED),
+        lambda agent: judged(agent, world, curve_episodes, CURVE_SEED),
     )
     callbacks: list[Any] = [judge]
     if progress:
@@ -142,14 +143,14 @@ def train_agent(
     start = time.perf_counter()
     interrupted = False
     try:
-        agent.learn(total, callback=callbacks, log_interval=None)
+        # SB3's own log would come once an episode; the judge writes the log instead.
+        agent.learn(total, callback=callbacks, log_interval=total)
     except KeyboardInterrupt:
         interrupted = True
         if progress:
             callbacks[-1].close()
     seconds = time.perf_counter() - start
     save_agent(agent, folder / "agent.zip")
-    final = {"episodes": final_episodes, "seed": final_seed}
     result = TrainResult(
         agent=agent,
         folder=folder,
@@ -157,8 +158,8 @@ def train_agent(
         real_steps=agent.num_timesteps if dynamics == "mujoco" else 0,
         updates=agent._n_updates,
         seconds=seconds,
-        returns_real=in_reality(agent, **final),
-        returns_model=in_training(agent, **final),
+        returns_real=judged(agent, REALITY, final_episodes, final_seed),
+        returns_model=judged(agent, world, final_episodes, final_seed),
         curve=tuple(judge.curve),
         interrupted=interrupted,
     )
@@ -193,7 +194,9 @@ def _new_folder(folder: Path) -> Path:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise MosimError(f"Cannot write to {folder}: {error}. Choose another with --out.") from error
+        raise MosimError(
+            f"Cannot write to {folder}: {error}. Choose another with --out."
+        ) from error
     return folder
 
 

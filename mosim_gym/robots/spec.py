@@ -125,7 +125,9 @@ class RobotSpec:
     @property
     def action_low(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Lowest control, ``(nu,)``; -1e10 where not limited, as dm_control has it."""
-        return np.array([-1e10 if a.ctrl_range is None else a.ctrl_range[0] for a in self.actuators])
+        return np.array(
+            [-1e10 if a.ctrl_range is None else a.ctrl_range[0] for a in self.actuators]
+        )
 
     @property
     def action_high(self) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -207,7 +209,9 @@ class RobotSpec:
         )
 
     @classmethod
-    def from_mjcf(cls, path: str | Path, *, name: str | None = None, n_substeps: int = 1) -> RobotSpec:
+    def from_mjcf(
+        cls, path: str | Path, *, name: str | None = None, n_substeps: int = 1
+    ) -> RobotSpec:
         """Read an MJCF (or URDF) file; `name` defaults to the file's stem."""
         import mujoco
 

@@ -78,9 +78,7 @@ def robot_of(domain: str, task: str) -> RobotSpec:
 def spec_of(env: Environment) -> RobotSpec:
     """The body of an environment that has been reset."""
     n_substeps = round(env.control_timestep() / env.physics.timestep())
-    return RobotSpec.from_mujoco(
-        env.physics.model.ptr, name=domain_of(env), n_substeps=n_substeps
-    )
+    return RobotSpec.from_mujoco(env.physics.model.ptr, name=domain_of(env), n_substeps=n_substeps)
 
 
 def domain_of(env: Environment) -> str:

@@ -1,0 +1,158 @@
+"""Zero-shot agents: trained in the model, judged in dm_control, beside the same trained in reality.
+
+SAC on reacher-easy and TQC on reacher-hard, three seeds each, with ``dynamics="learned"`` and
+``"mujoco"``, same settings and updates; 20 whole episodes of true physics a run, by the agent as
+it is after its last update. Goes on where it stopped: finished runs are in the CSV. Runs are
+spread over ``--jobs`` processes of one thread each.
+
+Run: python benchmarks/zero_shot.py [--quick] [--jobs 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import multiprocessing
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from records import new_figure, read_csv, save_figure, write_csv
+from scipy.stats import t as student_t
+
+EXPERIMENTS = (("MoSim/reacher-easy-v0", "sac"), ("MoSim/reacher-hard-v0", "tqc"))
+DYNAMICS = ("learned", "mujoco")
+QUICK_UPDATES = 1_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training run."""
+
+    env_id: str
+    algo: str
+    dynamics: str
+    seed: int
+    updates: int | None
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What identifies its row."""
+        return (self.env_id, self.algo, self.dynamics, str(self.seed))
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Train, judge, and give the row of the table."""
+    import torch
+
+    from mosim_gym import train_agent
+
+    torch.set_num_threads(1)
+    folder = Path("runs") / "zero_shot" / "-".join(job.key).replace("/", "_")
+    shutil.rmtree(folder, ignore_errors=True)
+    result = train_agent(
+        job.env_id,
+        job.algo,
+        out=folder,
+        seed=job.seed,
+        dynamics=job.dynamics,
+        updates=job.updates,
+        judgements=4,
+        final_seed=1_000_000 + 1_000 * job.seed,
+        progress=False,
+    )
+    real = result.returns_real
+    return {
+        "env_id": job.env_id,
+        "algo": job.algo,
+        "dynamics": job.dynamics,
+        "seed": job.seed,
+        "updates": result.updates,
+        "steps": result.steps,
+        "real_steps": result.real_steps,
+        "seconds": round(result.seconds, 1),
+        "return_real_mean": round(float(real.mean()), 2),
+        "return_real_std": round(float(real.std()), 2),
+        "return_real_min": round(float(real.min()), 2),
+        "return_model_mean": round(float(result.returns_model.mean()), 2),
+        "curve": " ".join(f"{p.updates}:{p.return_real:.0f}" for p in result.curve),
+    }
+
+
+def interval(learned: Sequence[float], true: Sequence[float]) -> tuple[float, float]:
+    """Welch's 95 % interval of the difference of means over seeds, in per cent of the true one."""
+    a, b = np.asarray(learned), np.asarray(true)
+    va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+    freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1) + 1e-300)
+    half = student_t.ppf(0.975, max(freedom, 1.0)) * np.sqrt(va + vb)
+    centre = a.mean() - b.mean()
+    low, high = (100 * (centre + sign * half) / b.mean() for sign in (-1, 1))
+    return float(low), float(high)
+
+
+def report(rows: Sequence[dict[str, Any]], name: str) -> None:
+    """Print the comparison and draw it."""
+    figure = new_figure()
+    axes = figure.subplots()
+    labels = []
+    for k, (env_id, algo) in enumerate(EXPERIMENTS):
+        means = {}
+        for j, dynamics in enumerate(DYNAMICS):
+            mine = [
+                float(row["return_real_mean"])
+                for row in rows
+                if (row["env_id"], row["algo"], row["dynamics"]) == (env_id, algo, dynamics)
+            ]
+            if not mine:
+                continue
+            means[dynamics] = mine
+            at = k + 0.35 * (j - 0.5)
+            label = {"learned": "trained in the model", "mujoco": "trained in true physics"}
+            axes.bar(at, np.mean(mine), 0.3, color=f"C{j}", label=None if k else label[dynamics])
+            axes.scatter([at] * len(mine), mine, color="black", s=12, zorder=3)
+            print(f"{env_id} {algo} {dynamics}: mean {np.mean(mine):.1f} of seeds {mine}")
+        labels.append(f"{env_id.split('/')[1]}\n{algo.upper()}")
+        if len(means) == 2 and all(len(values) > 1 for values in means.values()):
+            low, high = interval(means["learned"], means["mujoco"])
+            print(f"  difference learned - mujoco, 95 % over seeds: {low:.1f} % to {high:.1f} %")
+    axes.set(xticks=range(len(labels)), xticklabels=labels, ylabel="return in reality")
+    axes.set_title("Agents in true dm_control (20 episodes a seed; dots: seeds)")
+    axes.set_ylim(0, 1050)
+    axes.legend(loc="lower right")
+    save_figure(figure, name)
+
+
+def main() -> None:
+    """Run what is missing, then report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one seed, few updates")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+    name = "zero_shot_quick" if arguments.quick else "zero_shot"
+    updates = QUICK_UPDATES if arguments.quick else None
+    seeds = range(1 if arguments.quick else arguments.seeds)
+    rows: list[dict[str, Any]] = list(read_csv(name))
+    done = {(r["env_id"], r["algo"], r["dynamics"], str(r["seed"])) for r in rows}
+    # Seeds outermost: every experiment has some result early.
+    jobs = [
+        Job(env_id, algo, dynamics, seed, updates)
+        for seed, (env_id, algo), dynamics in itertools.product(seeds, EXPERIMENTS, DYNAMICS)
+    ]
+    missing = [job for job in jobs if job.key not in done]
+    print(f"{len(done)} runs done, {len(missing)} to go")
+    with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
+        for row in pool.imap_unordered(run, missing):
+            rows.append(row)
+            print({key: row[key] for key in ("env_id", "dynamics", "seed", "return_real_mean")})
+            sys.stdout.flush()
+            write_csv(name, rows, episodes=20, threads_a_run=1)
+    report(rows, name)
+
+
+if __name__ == "__main__":
+    main()
