@@ -16,7 +16,6 @@ Raw features (the paper's) are qpos, qvel, act and the control as they are, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -81,16 +80,16 @@ class FeatureMap(nn.Module):
         self.n_control = spec.na + spec.nu
         self.n_features = self.n_position + self.n_velocity + self.n_control
 
-    def forward(self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor) -> Tensor:
+    def encode(self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor) -> Tensor:
         """Whitened features ``(batch, n_features)``."""
         features = self.unwhitened(qpos, qvel, act, action)
         return torch.addcmul(self.shift, features, self.scale) if self.whitened else features
 
     def unwhitened(self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor) -> Tensor:
         """Features in their own units, ``(batch, n_features)``."""
-        positions = [self.plain(qpos)] if self.plain.n else []
+        positions = [self.plain.of(qpos)] if self.plain.n else []
         if self.angles.n:
-            angles = self.angles(qpos)
+            angles = self.angles.of(qpos)
             positions += [torch.sin(angles), torch.cos(angles)]
         for start in self.quaternions:
             positions.append(rotation_matrix(qpos[:, start : start + 4]).flatten(1))
@@ -101,7 +100,7 @@ class FeatureMap(nn.Module):
             positions += [qpos[:, q + 2 : q + 3], matrix[:, 2]]
             velocities = _turn_back(matrix, qvel, v)
         if self.limited.n:
-            joints = self.limited(qpos)
+            joints = self.limited.of(qpos)
             past = joints - torch.clamp(joints, self.low, self.high)
             hardened = torch.clamp(past / _HARDENING_DEPTH, -1.0, 1.0)
             positions += [past, torch.sign(past), hardened]
@@ -164,22 +163,22 @@ def _turn_back(matrix: Tensor, vectors: Tensor, start: int) -> Tensor:
     return torch.cat([vectors[:, :start], turned, vectors[:, start + 3 :]], 1)
 
 
-class _Columns(nn.Module):
-    """Chosen columns of a matrix: itself, a slice or a gather, decided once."""
+class _Columns:
+    """Chosen columns of a matrix, as few slices as it takes: no gather, which costs more."""
 
     def __init__(self, indices: Sequence[int], width: int) -> None:
-        super().__init__()
         self.n = len(indices)
-        self._start = indices[0] if indices else 0
         self._all = self.n == width
-        self._slice = list(indices) == list(range(self._start, self._start + self.n))
-        self.register_buffer(
-            "indices", torch.tensor(list(indices), dtype=torch.long), persistent=False
-        )
+        self._runs: list[slice] = []
+        for index in indices:
+            if self._runs and self._runs[-1].stop == index:
+                self._runs[-1] = slice(self._runs[-1].start, index + 1)
+            else:
+                self._runs.append(slice(index, index + 1))
 
-    def forward(self, matrix: Tensor) -> Tensor:
+    def of(self, matrix: Tensor) -> Tensor:
         if self._all:
             return matrix
-        if self._slice:
-            return matrix[:, self._start : self._start + self.n]
-        return matrix.index_select(1, cast(Tensor, self.indices))
+        if len(self._runs) == 1:
+            return matrix[:, self._runs[0]]
+        return torch.cat([matrix[:, run] for run in self._runs], 1)

@@ -37,6 +37,8 @@ class ResidualMLP(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs ``(batch, n_out)`` of inputs ``(batch, n_in)``."""
         hidden = linear(inputs, self.first.weight, self.first.bias)
+        # `linear` rather than calling the layers: a module call costs as much as a small product.
         for inner, outer in zip(self.inner, self.outer, strict=True):
-            hidden = hidden + outer(silu(inner(silu(hidden))))
+            middle = silu(linear(silu(hidden), inner.weight, inner.bias))
+            hidden = hidden + linear(middle, outer.weight, outer.bias)
         return linear(silu(hidden), self.last.weight, self.last.bias)

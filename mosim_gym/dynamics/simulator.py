@@ -31,7 +31,7 @@ class Simulator(nn.Module):
     """
 
     acceleration_scale: Tensor
-    speed_bound: Tensor
+    state_limits: Tensor
 
     def __init__(self, spec: RobotSpec, config: ModelConfig) -> None:
         """Build an untrained model of `spec`."""
@@ -45,8 +45,9 @@ class Simulator(nn.Module):
         )
         self.activation = nn.Linear(spec.na + spec.nu, spec.na) if spec.na else None
         self.register_buffer("acceleration_scale", torch.ones(spec.nv))
-        # The largest |qvel| a state may have before its row counts as diverged; fit sets it.
-        self.register_buffer("speed_bound", torch.tensor(float("inf")))
+        # The largest |qpos, qvel, act| of a state that is not diverged; fit bounds the speeds.
+        finite = torch.full((spec.nq + spec.nv + spec.na,), torch.finfo(torch.float32).max)
+        self.register_buffer("state_limits", finite)
         self._method = get_method(config.integrator)
         self._manifold = Manifold(spec)
         self.to(config.precision.dtype)
@@ -80,7 +81,7 @@ class Simulator(nn.Module):
         self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """Accelerations ``(batch, nv)`` and activation rates ``(batch, na)`` or ``None``, per s."""
-        features = self.features(qpos, qvel, act, action)
+        features = self.features.encode(qpos, qvel, act, action)
         inputs = Inputs(qpos, qvel, act, action, features)
         whitened = self.predictor(inputs)
         for corrector in self.correctors:
@@ -175,8 +176,14 @@ class Simulator(nn.Module):
 
     def is_valid(self, state: State) -> Tensor:
         """Which rows are finite and no faster than the model's speed bound, ``(batch,)`` bool."""
-        slow = (state.qvel.abs() <= self.speed_bound).all(1)
-        return slow & state.isfinite()
+        fields = [state.qpos, state.qvel, *([] if state.act is None else [state.act])]
+        # NaN compares false, infinity is above every limit.
+        return (torch.cat(fields, 1).abs() <= self.state_limits).all(1)
+
+    def bound_speed(self, fastest: float) -> None:
+        """Let rows that move faster than `fastest`, in any velocity, count as diverged."""
+        nq = self.spec.nq
+        self.state_limits[nq : nq + self.spec.nv] = fastest
 
     def _cast(self, state: State, action: Tensor) -> tuple[State, Tensor]:
         spec = self.spec

@@ -95,7 +95,7 @@ def learn_scales(simulator: Simulator, pairs: Pairs) -> None:
         scale = pairs.acceleration.std(0)
         simulator.acceleration_scale.copy_(torch.where(scale > 0, scale, 1.0))
     fastest = torch.maximum(state.qvel.abs().max(), pairs.following.qvel.abs().max())
-    simulator.speed_bound.copy_(_SPEED_MARGIN * fastest.clamp(min=1e-3))
+    simulator.bound_speed(_SPEED_MARGIN * max(float(fastest), 1e-3))
     if simulator.activation is not None and pairs.activation_rate is not None:
         _solve_activation(simulator.activation, pairs)
 
