@@ -5,32 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import metadata as installed
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from mosim_gym.data.files import write_atomically
 from mosim_gym.errors import DatasetError, MosimError
 from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.versions import installed_versions
 
 SCHEMA_VERSION = 1
 FILE_NAME = "metadata.json"
-_PACKAGES = ("mosim-gym", "numpy", "torch", "mujoco", "gymnasium", "dm-control")
 _REDO = "Point to a folder written by `mosim-gym collect` or by a Recorder."
-
-
-def installed_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that shape recorded data."""
-    versions = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            versions[name] = installed.version(name)
-        except installed.PackageNotFoundError:
-            continue
-    return versions
 
 
 @dataclass(frozen=True)

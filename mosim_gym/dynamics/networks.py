@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
@@ -38,7 +40,8 @@ class ResidualMLP(nn.Module):
         """Outputs ``(batch, n_out)`` of inputs ``(batch, n_in)``."""
         hidden = linear(inputs, self.first.weight, self.first.bias)
         # `linear` rather than calling the layers: a module call costs as much as a small product.
-        for inner, outer in zip(self.inner, self.outer, strict=True):
+        for block in zip(self.inner, self.outer, strict=True):
+            inner, outer = cast(tuple[nn.Linear, nn.Linear], block)
             middle = silu(linear(silu(hidden), inner.weight, inner.bias))
             hidden = hidden + linear(middle, outer.weight, outer.bias)
         return linear(silu(hidden), self.last.weight, self.last.bias)

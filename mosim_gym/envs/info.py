@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from mosim_gym.data.states import STATE, STATE_BEFORE, SUBSTEPS
 from mosim_gym.envs.world import Outcome
 from mosim_gym.types import Float64Array
 
-STATE = "mosim/state"
-STATE_BEFORE = "mosim/state_before"
-SUBSTEPS = "mosim/substeps"
 TRUNCATION = "mosim/truncation"
 
 

@@ -9,22 +9,12 @@ from typing import Protocol
 
 import numpy as np
 
+from mosim_gym.data.sources import StateSource, open_state_source
+from mosim_gym.data.states import add_noise
 from mosim_gym.envs.engine import Engine, Fields
 from mosim_gym.errors import MosimError
-from mosim_gym.robots.spec import JointType, RobotSpec
-from mosim_gym.types import Array, Float64Array, State
-
-
-class StateSource(Protocol):
-    """Anything recorded states can be drawn from: a `Dataset`, a `StateReplayBuffer`."""
-
-    def __len__(self) -> int:
-        """Number of states there are now."""
-        ...
-
-    def sample_states(self, n: int, rng: np.random.Generator) -> State:
-        """Draw `n` states uniformly, with replacement."""
-        ...
+from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.types import Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +33,7 @@ class Draw:
 class ResetSource(Protocol):
     """Where episodes start."""
 
-    def draw(self, n: int, rng: np.random.Generator) -> list[Draw]:
+    def draw(self, n: int, rng: np.random.Generator, robot: RobotSpec) -> list[Draw]:
         """Start states for `n` rows; the positions of the draws partition ``range(n)``."""
         ...
 
@@ -55,7 +45,7 @@ class ResetSource(Protocol):
 class TaskResets:
     """The task's own start distribution."""
 
-    def draw(self, n: int, rng: np.random.Generator) -> list[Draw]:
+    def draw(self, n: int, rng: np.random.Generator, robot: RobotSpec) -> list[Draw]:
         """Leave everything to the task."""
         return [Draw(np.arange(n), {})]
 
@@ -84,9 +74,8 @@ class ReplayResets:
             raise MosimError(f"noise is {noise}; expected a finite number, 0 or more.")
         self.source = source
         self.noise = noise
-        self._robot: RobotSpec | None = None
 
-    def draw(self, n: int, rng: np.random.Generator) -> list[Draw]:
+    def draw(self, n: int, rng: np.random.Generator, robot: RobotSpec) -> list[Draw]:
         """States for `n` rows.
 
         Raises:
@@ -95,15 +84,13 @@ class ReplayResets:
         _require_states(self.source)
         fields = self.source.sample_states(n, rng).numpy()
         if self.noise:
-            for name in ("qpos", "qvel"):
-                fields[name] += self.noise * rng.standard_normal(fields[name].shape)
-            if self._robot is not None:
-                normalise_quaternions(fields["qpos"], self._robot)
+            fields["qpos"], fields["qvel"] = add_noise(
+                fields["qpos"], fields["qvel"], self.noise, robot, rng
+            )
         return [Draw(np.arange(n), fields)]
 
     def check(self, engine: Engine) -> None:
         """Raise unless the states are of the engine's body; an empty source raises at once."""
-        self._robot = engine.robot
         spec = getattr(self.source, "spec", None)
         if isinstance(spec, RobotSpec):
             engine.robot.require_same_body(spec, "The reset source")
@@ -130,14 +117,14 @@ class MixedResets:
         self.sources = tuple(weights)
         self.shares = values / values.sum()
 
-    def draw(self, n: int, rng: np.random.Generator) -> list[Draw]:
+    def draw(self, n: int, rng: np.random.Generator, robot: RobotSpec) -> list[Draw]:
         """Choose a source for each row, then draw from it."""
         choice = rng.choice(len(self.sources), size=n, p=self.shares)
         draws = []
         for k, source in enumerate(self.sources):
             positions = np.flatnonzero(choice == k)
             if len(positions):
-                parts = source.draw(len(positions), rng)
+                parts = source.draw(len(positions), rng, robot)
                 draws += [Draw(positions[part.positions], part.fields) for part in parts]
         return draws
 
@@ -149,8 +136,6 @@ class MixedResets:
 
 def open_resets(path: str | Path) -> ReplayResets:
     """The reset source of ``resets=path``: a dataset folder or a saved `StateReplayBuffer`."""
-    from mosim_gym.data.sources import open_state_source
-
     return ReplayResets(open_state_source(path))
 
 
@@ -176,15 +161,6 @@ def check_fields(fields: Fields, engine: Engine, rows: int) -> None:
             )
         if not np.isfinite(value).all():
             raise MosimError(f"Reset state: {name} holds NaN or infinity: {value}.")
-
-
-def normalise_quaternions(qpos: Float64Array, robot: RobotSpec) -> None:
-    """Bring the quaternions of free and ball joints back to length 1, in place."""
-    for joint in robot.joints:
-        if joint.type in (JointType.FREE, JointType.BALL):
-            start = joint.qpos_index + (3 if joint.type is JointType.FREE else 0)
-            part = qpos[:, start : start + 4]
-            part /= np.linalg.norm(part, axis=1, keepdims=True)
 
 
 def _require_states(source: StateSource) -> None:

@@ -14,15 +14,16 @@ from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnvStepReturn,
 )
 
-from mosim_gym.envs.info import STATE, row_fields, row_info
+from mosim_gym.data.states import STATE
+from mosim_gym.envs.info import row_fields, row_info
 from mosim_gym.envs.options import WorldOptions, build_world, obs_order_of
 from mosim_gym.envs.resets import ResetSource
 from mosim_gym.envs.spaces import ObservationFormat, action_space, row_of
 from mosim_gym.envs.world import Outcome
 from mosim_gym.errors import unknown_name
 from mosim_gym.registration import find_env
-from mosim_gym.robots.render import SceneRenderer, check_render_mode
 from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.tasks.render import SceneRenderer, check_render_mode
 from mosim_gym.types import FIELDS, Array
 
 

@@ -7,12 +7,13 @@ from typing import Any, Unpack
 import gymnasium as gym
 import numpy as np
 
-from mosim_gym.envs.info import STATE, row_fields, row_info
+from mosim_gym.data.states import STATE
+from mosim_gym.envs.info import row_fields, row_info
 from mosim_gym.envs.options import WorldOptions, build_world, obs_order_of
 from mosim_gym.envs.resets import ResetSource
 from mosim_gym.envs.spaces import ObservationFormat, action_space, row_of
-from mosim_gym.robots.render import RENDER_MODES, SceneRenderer, check_render_mode
 from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.tasks.render import RENDER_MODES, SceneRenderer, check_render_mode
 from mosim_gym.types import Array
 
 

@@ -9,14 +9,15 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from mosim_gym.envs.info import STATE, TRUNCATION, batch_fields, row_info
+from mosim_gym.data.states import STATE
+from mosim_gym.envs.info import TRUNCATION, batch_fields, row_info
 from mosim_gym.envs.options import WorldOptions, build_world, obs_order_of
 from mosim_gym.envs.resets import ResetSource
 from mosim_gym.envs.spaces import ObservationFormat, action_space, row_of
 from mosim_gym.envs.world import Outcome
 from mosim_gym.errors import MosimError
-from mosim_gym.robots.render import RENDER_MODES, SceneRenderer, check_render_mode
 from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.tasks.render import RENDER_MODES, SceneRenderer, check_render_mode
 from mosim_gym.types import FIELDS, Array
 
 

@@ -146,7 +146,9 @@ class World:
         else:
             for k, source in enumerate(self._sources):
                 mine = np.flatnonzero(self._source_of[rows] == k)
-                for draw in source.draw(len(mine), self.rng) if len(mine) else ():
+                for draw in (
+                    source.draw(len(mine), self.rng, self.engine.robot) if len(mine) else ()
+                ):
                     at = mine[draw.positions]
                     over = {name: value[at] for name, value in given.items()}
                     self._begin(rows[at], {**draw.fields, **over})

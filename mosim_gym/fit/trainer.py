@@ -14,7 +14,6 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from mosim_gym.data.dataset import Dataset
-from mosim_gym.data.metadata import installed_versions
 from mosim_gym.dynamics.checkpoint import require_replaceable, save_checkpoint
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
@@ -25,6 +24,7 @@ from mosim_gym.fit.pairs import data_fingerprint, learn_scales, make_pairs
 from mosim_gym.fit.presets import Preset, get_preset
 from mosim_gym.fit.resume import read_state, write_state
 from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.versions import installed_versions
 
 #: Shares of whole episodes for training, for picking the best weights, and for acceptance.
 SPLIT = (0.8, 0.1, 0.1)

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from mosim_gym.data.policies import Policy
-from mosim_gym.envs.info import STATE
+from mosim_gym.data.states import STATE
 from mosim_gym.errors import MosimError
 from mosim_gym.registration import find_env
 from mosim_gym.types import Array

@@ -1,1 +1,1 @@
-"""What a body is: its joints, actuators and time steps, and how it is drawn."""
+"""What a body is: its joints, actuators, time steps and the fingerprint of its physics."""

@@ -31,15 +31,30 @@ _PREFIXES = {
 _OPTIONS = ("timestep", "gravity", "wind", "magnetic", "density", "viscosity", "integrator",
             "cone", "solver", "iterations", "tolerance", "impratio", "disableflags",
             "enableflags")  # fmt: skip
+#: Hashed only where they hold something but zeros, so that what most bodies do not have (and
+#: what a later MuJoCo may add) leaves their fingerprints as they are.
+_SPECIAL = {
+    "jnt": ("actgravcomp", "stiffnesspoly"),
+    "dof": ("dampingpoly",),
+    "actuator": ("actlimited", "actrange", "actearly", "cranklength", "damping", "dampingpoly",
+                 "armature", "delay"),
+    "tendon": ("adr", "num", "armature", "margin", "actfrclimited", "actfrcrange", "solref_lim",
+               "solimp_lim", "solref_fri", "solimp_fri", "stiffnesspoly", "dampingpoly"),
+    "pair": ("dim", "solreffriction", "adhesion"),
+    "exclude": ("signature",),
+}  # fmt: skip
 #: mjDSBL_CONTACT: with contacts disabled no geom touches anything.
 _CONTACT_DISABLED = 1 << 4
+_PLANE = 0  # mjGEOM_PLANE
+_SITE_TRANSMISSIONS = (2, 4)  # mjTRN_SLIDERCRANK, mjTRN_SITE
+_WRAP_SITE, _WRAP_GEOMS = 3, (4, 5)  # mjWRAP_SITE; mjWRAP_SPHERE, mjWRAP_CYLINDER
 
 
 def fingerprint(model: mujoco.MjModel) -> str:
     """16 hexadecimal digits that change when the body's physics does.
 
-    Geoms that can touch nothing, the world body's own inertia, colours, cameras, lights, sensors
-    and names are left out. Values are rounded to 9 significant digits, so that the hash does not
+    Geoms that can touch nothing, sites nothing pulls at, the world body's own inertia, colours,
+    cameras, lights, sensors and names are left out, and so are the shapes of meshes and terrain. Values are rounded to 9 significant digits, so that the hash does not
     depend on the last bits of a compiler.
     """
     digest = hashlib.sha256()
@@ -52,17 +67,42 @@ def fingerprint(model: mujoco.MjModel) -> str:
     for prefix, names in _PREFIXES.items():
         keep = _touching_geoms(model) if prefix == "geom" else slice(None)
         for name in names:
-            _update(digest, f"{prefix}_{name}", getattr(model, f"{prefix}_{name}")[keep])
+            value = getattr(model, f"{prefix}_{name}")[keep]
+            if (prefix, name) == ("geom", "size"):
+                # A plane goes on for ever; its size is how much of it is drawn.
+                value = np.where(model.geom_type[keep, None] == _PLANE, 0.0, value)
+            _update(digest, f"{prefix}_{name}", value)
+    for prefix, names in _SPECIAL.items():
+        for name in names:
+            _update_special(digest, f"{prefix}_{name}", getattr(model, f"{prefix}_{name}", 0))
+    sites = _acting_sites(model)
+    for name in ("bodyid", "pos", "quat"):
+        _update_special(digest, f"site_{name}", getattr(model, f"site_{name}")[sites])
     return digest.hexdigest()[:16]
 
 
 def _touching_geoms(model: mujoco.MjModel) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    if model.opt.disableflags & _CONTACT_DISABLED:
-        return np.zeros(model.ngeom, dtype=bool)
-    touching = (model.geom_contype > 0) | (model.geom_conaffinity > 0)
-    for pair in (model.pair_geom1, model.pair_geom2):
-        touching[pair] = True
+    touching = np.zeros(model.ngeom, dtype=bool)
+    if not model.opt.disableflags & _CONTACT_DISABLED:
+        touching = (model.geom_contype != 0) | (model.geom_conaffinity != 0)
+        for pair in (model.pair_geom1, model.pair_geom2):
+            touching[pair] = True
+    # Tendons slide around geoms, whether or not those collide.
+    touching[model.wrap_objid[np.isin(model.wrap_type, _WRAP_GEOMS)]] = True
     return touching
+
+
+def _acting_sites(model: mujoco.MjModel) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Sites that actuators or tendons act at."""
+    by_actuators = model.actuator_trnid[np.isin(model.actuator_trntype, _SITE_TRANSMISSIONS)]
+    by_tendons = model.wrap_objid[model.wrap_type == _WRAP_SITE]
+    sites = np.concatenate([by_actuators.ravel(), by_tendons]).astype(np.int64)
+    return np.unique(sites[sites >= 0])
+
+
+def _update_special(digest: hashlib._Hash, name: str, value: object) -> None:
+    if np.any(value):
+        _update(digest, name, value)
 
 
 def _update(digest: hashlib._Hash, name: str, value: object) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosim_gym.errors import MosimError, unknown_name
+from mosim_gym.tasks.mujoco import enter_state, load_dm_env
 from mosim_gym.types import Float64Array
 
 RENDER_MODES = ["rgb_array"]
@@ -51,8 +52,6 @@ class SceneRenderer:
         Raises:
             RenderingUnavailableError: if this machine has no OpenGL that MuJoCo can use.
         """
-        from mosim_gym.tasks.mujoco import enter_state, load_dm_env
-
         if self._env is None:
             self._env = load_dm_env(*self._names)
             self._env.reset()

@@ -1,0 +1,107 @@
+"""A pendulum whose acceleration is known exactly, as a simulator and as a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mosim_gym.data.dataset import Dataset, episode_path
+from mosim_gym.data.episode import Episode, save_episode
+from mosim_gym.data.metadata import Metadata, write_metadata
+from mosim_gym.dynamics.config import ModelConfig, Precision
+from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.robots.spec import Actuator, Integrator, Joint, JointType, RobotSpec
+from mosim_gym.types import State
+
+STIFFNESS, DAMPING, GAIN, FILTER = 8.0, 0.3, 4.0, 0.1
+
+
+def pendulum_spec(
+    *,
+    name: str = "pendulum",
+    n_substeps: int = 1,
+    integrator: Integrator = Integrator.EULER,
+    na: int = 0,
+    fingerprint: str = "pendulum",
+) -> RobotSpec:
+    return RobotSpec(
+        name=name,
+        joints=(Joint("swing", JointType.HINGE, 0, 0, None, True),),
+        actuators=(Actuator("push", (-1.0, 1.0)),),
+        na=na,
+        physics_dt=0.02,
+        n_substeps=n_substeps,
+        integrator=integrator,
+        fingerprint=fingerprint,
+    )
+
+
+class Pendulum(Simulator):
+    """Exact acceleration; activations follow a first-order filter of the control."""
+
+    def __init__(self, spec: RobotSpec) -> None:
+        rk4 = spec.integrator is Integrator.RK4
+        super().__init__(
+            spec,
+            ModelConfig(
+                width=1,
+                blocks=1,
+                integrator="rk4" if rk4 else "semi_implicit_euler",
+                integrator_steps=spec.n_substeps,
+                precision=Precision.FLOAT64,
+            ),
+        )
+
+    def derivative(
+        self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        force = action if act is None else act
+        qacc = GAIN * force - STIFFNESS * torch.sin(qpos) - DAMPING * qvel
+        return qacc, None if act is None else (action - act) / FILTER
+
+
+@torch.no_grad()
+def write_dataset(
+    folder: Path, spec: RobotSpec, *, episodes: int = 10, length: int = 60, substeps: bool = False
+) -> Dataset:
+    """Record the exact pendulum under random actions."""
+    rng = np.random.default_rng(0)
+    (folder / "episodes").mkdir(parents=True)
+    write_metadata(folder, Metadata(spec, "fake/pendulum", "random", seed=0, substeps=substeps))
+    pendulum = Pendulum(spec)
+    for index in range(episodes):
+        start = {"qpos": rng.uniform(-3, 3, (1, 1)), "qvel": rng.uniform(-4, 4, (1, 1))}
+        state = State.from_numpy({**start, "act": np.zeros((1, spec.na))})
+        actions = torch.tensor(rng.uniform(-1, 1, (length, 1)))
+        states, inner = [state], []
+        for action in actions:
+            for _ in range(spec.n_substeps):
+                state, _ = pendulum.advance(state, action[None], 1)
+                inner.append(state)
+            states.append(state)
+        save_episode(
+            episode_path(folder, index),
+            Episode(
+                qpos=_rows(states, "qpos"),
+                qvel=_rows(states, "qvel"),
+                act=_rows(states, "act") if spec.na else None,
+                action=actions.numpy(),
+                reward=np.zeros(length),
+                terminated=False,
+                truncated=True,
+                substep_qpos=_inner(inner, "qpos", length) if substeps else None,
+                substep_qvel=_inner(inner, "qvel", length) if substeps else None,
+            ),
+        )
+    return Dataset.open(folder)
+
+
+def _rows(states: list[State], name: str) -> np.ndarray:
+    return torch.cat([getattr(state, name) for state in states]).numpy()
+
+
+def _inner(states: list[State], name: str, length: int) -> np.ndarray:
+    return _rows(states, name).reshape(length, -1, 1)
