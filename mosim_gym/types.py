@@ -67,14 +67,16 @@ class State:
         return [(name, value) for name, value in pairs if value is not None]
 
     def replace_rows(self, rows: Rows, other: State) -> State:
-        """A copy in which `rows` hold the rows of `other`, which has the same fields."""
+        """A copy in which `rows` hold the rows of `other`, which has the same fields.
+
+        Raises:
+            ValueError: if the fields differ.
+        """
+        _require_same_fields([self, other])
         fields = {}
         for name, value in self.items():
-            replacement = getattr(other, name)
-            if replacement is None:
-                raise ValueError(f"Rows to be replaced have {name}, their replacement has none.")
             fields[name] = value.clone()
-            fields[name][rows] = replacement.to(value)
+            fields[name][rows] = getattr(other, name).to(value)
         return State(**fields)
 
     def to(self, target: torch.device | torch.dtype | str) -> State:
@@ -125,7 +127,7 @@ class State:
         tensors = {}
         for name in FIELDS:
             value = fields.get(name)
-            if value is None or np.size(value) == 0:
+            if value is None or np.shape(value)[-1:] == (0,):
                 continue
             array = np.atleast_2d(np.asarray(value, dtype=np.float64))
             tensors[name] = torch.tensor(array, dtype=dtype, device=device)
@@ -133,12 +135,29 @@ class State:
 
     @classmethod
     def cat(cls, states: list[State]) -> State:
-        """The rows of several states, one after the other; all must have the same fields."""
+        """The rows of several states, one after the other.
+
+        Raises:
+            ValueError: if there are none, or their fields differ.
+        """
+        if not states:
+            raise ValueError("State.cat was given no states; expected one or more.")
+        _require_same_fields(states)
         names = [name for name, _ in states[0].items()]
         return cls(**{name: torch.cat([getattr(s, name) for s in states]) for name in names})
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> State:
         return State(**{name: function(value) for name, value in self.items()})
+
+
+def _require_same_fields(states: list[State]) -> None:
+    fields = [tuple(name for name, _ in state.items()) for state in states]
+    for other in fields[1:]:
+        if other != fields[0]:
+            raise ValueError(
+                f"States with different fields cannot be joined: one has {', '.join(fields[0])}, "
+                f"another {', '.join(other)}."
+            )
 
 
 @dataclass(frozen=True, slots=True)

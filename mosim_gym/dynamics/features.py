@@ -28,6 +28,7 @@ from mosim_gym.robots.spec import Joint, JointType, RobotSpec
 _HARDENING_DEPTH = 1e-3
 # A feature that varies less than this in training carries nothing: it is shown as zero.
 _CONSTANT = 1e-7
+_HORIZONTAL = ("rootx", "root_x", "rooty", "root_y")
 
 
 class FeatureMap(nn.Module):
@@ -136,17 +137,17 @@ class FeatureMap(nn.Module):
 def horizontal_root_positions(spec: RobotSpec) -> tuple[int, ...]:
     """Indices of qpos that only say where the body is on the ground.
 
-    A free root's x and y, and unlimited root slides whose name ends in x or y (``rootx``,
+    The x and y of a free root, and unlimited root slides that are called so (``rootx``,
     ``root_y``): a spec tells no joint axes, and names are the convention of the bodies we know.
+    Other slides stay, though they may end in x: a ball's ``ball_x`` matters to the cup beside it.
     """
     indices = []
+    root = _free_root(spec)
+    if root:
+        indices += [root.qpos_index, root.qpos_index + 1]
     for joint in spec.joints:
-        if not joint.on_root:
-            continue
-        if joint.type is JointType.FREE:
-            indices += [joint.qpos_index, joint.qpos_index + 1]
-        slides_freely = joint.type is JointType.SLIDE and joint.range is None
-        if slides_freely and joint.name.lower().endswith(("x", "y")):
+        free_slide = joint.on_root and joint.type is JointType.SLIDE and joint.range is None
+        if free_slide and joint.name.lower() in _HORIZONTAL:
             indices.append(joint.qpos_index)
     return tuple(indices)
 

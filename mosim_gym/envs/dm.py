@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, cast
@@ -83,7 +84,8 @@ def load(
     Args:
         domain: dm_control's domain.
         task: dm_control's task.
-        task_kwargs: ``random`` (a seed) for either dynamics; others with ``dynamics="mujoco"``.
+        task_kwargs: ``random`` (a seed) and ``time_limit`` (seconds) for either dynamics; others
+            with ``dynamics="mujoco"``.
         **env_kwargs: see `mosim_gym.envs.options.WorldOptions`.
 
     Raises:
@@ -94,11 +96,15 @@ def load(
     row = find_row(domain, task)
     others = dict(task_kwargs or {})
     seed = others.pop("random", None)
+    seconds = others.pop("time_limit", None)
+    true = load_dm_env(domain, task)
+    steps: int | None = row.max_episode_steps
+    if seconds is not None:
+        steps = None if math.isinf(seconds) else math.ceil(seconds / true.control_timestep())
     options = cast(WorldOptions, {**env_kwargs, "task_kwargs": others})
-    world = build_world(domain, task, 1, options, time_limit=row.max_episode_steps)
+    world = build_world(domain, task, 1, options, time_limit=steps, state_info=False)
     if isinstance(seed, np.random.RandomState):
         seed = int(seed.randint(2**31))
     if seed is not None:
         world.seed(seed)
-    true = load_dm_env(domain, task)
     return MosimDmEnv(world, true.action_spec(), true.observation_spec())

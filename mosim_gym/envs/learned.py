@@ -30,7 +30,7 @@ class LearnedEngine:
         self.layout = task.layout
         self.context_size = task.context_size
         self.num_envs = num_envs
-        self._never = np.zeros(num_envs, dtype=bool)
+        self._every_row = np.arange(num_envs)
         self._state = self._cast(task.initial_states(num_envs, np.random.default_rng(0)))
 
     def seed(self, rows: Sequence[int], seeds: Sequence[int]) -> None:
@@ -43,7 +43,7 @@ class LearnedEngine:
         if self.robot.na:
             drawn.setdefault("act", np.zeros((len(rows), self.robot.na)))
         entering = self._cast(State.from_numpy({**drawn, **given}))
-        if len(rows) == self.num_envs:
+        if np.array_equal(rows, self._every_row):
             self._state = entering
         else:
             self._state = self._state.replace_rows(torch.from_numpy(rows), entering)
@@ -53,18 +53,23 @@ class LearnedEngine:
         """One control step of every row; see `Engine`."""
         control = torch.from_numpy(action).to(self.simulator.device, self.simulator.dtype)
         moved = self.simulator.step(self._state, control)
-        valid = self.simulator.is_valid(moved)
-        diverged = self._never
+        # A state may be finite and yet too large to be observed: cos(inf) is NaN.
+        observed = self.task.observe(moved)
+        valid = self.simulator.is_valid(moved) & observed.isfinite().all(1)
+        diverged = np.zeros(self.num_envs, dtype=bool)
         if not valid.all():
             lost = ~valid
             moved = moved.replace_rows(lost, self._state[lost])
+            observed = self.task.observe(moved)
             diverged = lost.cpu().numpy()
         self._state = moved
         reward = self.task.reward(moved, control).double().cpu().numpy()
         reward[diverged] = 0.0
         ended = self.task.terminated(moved)
-        terminated = self._never if ended is None else ended.cpu().numpy() & ~diverged
-        return Reading(self.observe(), reward, terminated, diverged)
+        terminated = np.zeros_like(diverged)
+        if ended is not None:
+            terminated = ended.cpu().numpy() & ~diverged
+        return Reading(observed.cpu().numpy(), reward, terminated, diverged)
 
     @torch.inference_mode()
     def observe(self) -> Array:

@@ -73,9 +73,13 @@ class MujocoEngine:
         terminated = np.zeros(self.num_envs, dtype=bool)
         diverged = np.zeros(self.num_envs, dtype=bool)
         for row, env in enumerate(self._envs):
+            data = env.physics.data
+            before = {"qpos": data.qpos.copy(), "qvel": data.qvel.copy(), "act": data.act.copy()}
             try:
                 timestep = env.step(action[row])
             except PhysicsError:
+                # MuJoCo has put the body into its reference pose; go back to where it was.
+                suite_tasks.enter_state(env, before)
                 diverged[row] = True
                 continue
             if timestep.first():

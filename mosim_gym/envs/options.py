@@ -84,6 +84,9 @@ def build_world(
         )
     if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
         raise MosimError(f"num_envs is {num_envs!r}; expected a whole number, 1 or more.")
+    for name, instead in (("random", "reset(seed=...)"), ("time_limit", "max_episode_steps=...")):
+        if name in (options.get("task_kwargs") or {}):
+            raise MosimError(f"task_kwargs cannot hold {name!r} here; use {instead} instead.")
     row = find_row(domain, task)
     engine: Engine
     trusted: int | None = None

@@ -16,6 +16,9 @@ from mosim_gym.errors import MosimError
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.types import Array
 
+#: mjMAXVAL: MuJoCo takes a state with larger entries for a diverged one.
+_LARGEST = 1e10
+
 
 @dataclass(frozen=True, slots=True)
 class Draw:
@@ -114,6 +117,8 @@ class MixedResets:
                 f"MixedResets was given weights {values.tolist()}; expected at least one source, "
                 "each with a finite weight above 0: MixedResets({TaskResets(): 0.5, ...})."
             )
+        for source in weights:
+            require_source(source, "MixedResets")
         self.sources = tuple(weights)
         self.shares = values / values.sum()
 
@@ -132,6 +137,15 @@ class MixedResets:
         """Check every source."""
         for source in self.sources:
             source.check(engine)
+
+
+def require_source(source: object, whose: str) -> None:
+    """Raise unless `source` is a reset source; `whose` names who was given it."""
+    if not hasattr(source, "draw"):
+        raise MosimError(
+            f"{whose} was given {type(source).__name__}; expected TaskResets(), "
+            "ReplayResets(dataset_or_buffer) or MixedResets({...})."
+        )
 
 
 def open_resets(path: str | Path) -> ReplayResets:
@@ -159,13 +173,17 @@ def check_fields(fields: Fields, engine: Engine, rows: int) -> None:
                 f"Reset state: {name} has shape {value.shape}, expected ({rows}, {sizes[name]}) "
                 f"for {engine.robot.name}."
             )
-        if not np.isfinite(value).all():
-            raise MosimError(f"Reset state: {name} holds NaN or infinity: {value}.")
+        if not (np.abs(value) <= _LARGEST).all():
+            bad = int(np.flatnonzero(~(np.abs(value) <= _LARGEST).all(1))[0])
+            raise MosimError(
+                f"Reset state: {name} holds NaN, infinity or a number beyond {_LARGEST:g} "
+                f"(MuJoCo's largest) in row {bad}: {value[bad]}. Give a state the body can be in."
+            )
 
 
 def _require_states(source: StateSource) -> None:
     if len(source) == 0:
         raise MosimError(
-            "The reset source holds no state yet. Fill the buffer first (collect some real steps), "
-            "or mix it: MixedResets({TaskResets(): 0.5, ReplayResets(buffer): 0.5})."
+            "The reset source holds no state yet. Fill the buffer first (take some real steps), "
+            "then set_reset_source(ReplayResets(buffer))."
         )

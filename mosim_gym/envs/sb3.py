@@ -20,7 +20,7 @@ from mosim_gym.envs.options import WorldOptions, build_world, obs_order_of
 from mosim_gym.envs.resets import ResetSource
 from mosim_gym.envs.spaces import ObservationFormat, action_space, row_of
 from mosim_gym.envs.world import Outcome
-from mosim_gym.errors import unknown_name
+from mosim_gym.errors import MosimError, unknown_name
 from mosim_gym.registration import find_env
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.tasks.render import SceneRenderer, check_render_mode
@@ -71,7 +71,7 @@ class MosimVecEnv(VecEnv):
     def reset(self) -> VecEnvObs:
         """Start all episodes, with the seeds and options set for them."""
         if any(seed is not None for seed in self._seeds):
-            self.world.seed(_common_seed(self._seeds))
+            self.world.seed(self._seeds)
         observation = self.world.reset(options=self._stacked_options())
         self._reset_seeds()
         self._reset_options()
@@ -154,8 +154,18 @@ class MosimVecEnv(VecEnv):
             self.reset_infos[row] = {} if state is None else {STATE: row_fields(state, row)}
 
     def _stacked_options(self) -> dict[str, Array]:
-        names = [name for name in FIELDS if all(name in options for options in self._options)]
-        return {name: np.stack([options[name] for options in self._options]) for name in names}
+        stacked = {}
+        for name in FIELDS:
+            given = [options.get(name) is not None for options in self._options]
+            if any(given) and not all(given):
+                raise MosimError(
+                    f"set_options gave {name} to envs {np.flatnonzero(given).tolist()} of "
+                    f"{self.num_envs}; expected it for all of them or none. For some rows "
+                    'use env_method("set_reset_source", source, indices=...).'
+                )
+            if all(given):
+                stacked[name] = np.stack([np.asarray(row[name]) for row in self._options])
+        return stacked
 
 
 def make_sb3_vec_env(
@@ -176,11 +186,3 @@ def make_sb3_vec_env(
     if seed is not None:
         env.seed(seed)
     return VecMonitor(env)
-
-
-def _common_seed(seeds: Sequence[int | None]) -> int | Sequence[int | None]:
-    """``seed`` if the seeds are seed, seed + 1, ... as `VecEnv.seed` makes them."""
-    first = seeds[0]
-    if first is not None and all(value == first + i for i, value in enumerate(seeds)):
-        return first
-    return seeds

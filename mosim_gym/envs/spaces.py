@@ -52,7 +52,8 @@ class ObservationFormat:
 def row_of(observation: Observation, row: int) -> Any:
     """One row of a batch of observations, as its own array or dictionary of arrays."""
     if isinstance(observation, dict):
-        return {name: part[row].copy() for name, part in observation.items()}
+        # np.array copies, and keeps a scalar part an array of shape ().
+        return {name: np.array(part[row]) for name, part in observation.items()}
     return observation[row].copy()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mosim_gym.envs.engine import Engine
-from mosim_gym.envs.resets import ResetSource, TaskResets, check_fields
+from mosim_gym.envs.resets import ResetSource, TaskResets, check_fields, require_source
 from mosim_gym.envs.truncation import Truncation
 from mosim_gym.errors import MosimError
 from mosim_gym.types import FIELDS, Array, Float64Array
@@ -93,11 +93,7 @@ class World:
         Raises:
             MosimError: if the source is empty or its states do not fit this body.
         """
-        if not hasattr(source, "draw"):
-            raise MosimError(
-                f"set_reset_source was given {type(source).__name__}; expected TaskResets(), "
-                "ReplayResets(dataset_or_buffer) or MixedResets({...})."
-            )
+        require_source(source, "set_reset_source")
         source.check(self.engine)
         chosen = np.arange(self.num_envs) if rows is None else np.asarray(rows)
         self._sources.append(source)
@@ -107,17 +103,26 @@ class World:
         self._sources = [self._sources[k] for k in used]
 
     def seed(self, seed: int | Sequence[int | None]) -> None:
-        """Seed all random numbers: row i of true physics with ``seed + i``, or ``seed[i]``."""
+        """Seed all random numbers: row i of true physics with ``seed + i``, or ``seed[i]``.
+
+        Raises:
+            MosimError: if there are more or fewer seeds than rows.
+        """
         if isinstance(seed, int | np.integer):
-            self.rng = np.random.default_rng(int(seed))
-            self.engine.seed(range(self.num_envs), [int(seed) + i for i in range(self.num_envs)])
-            return
+            seed = [int(seed) + row for row in range(self.num_envs)]
+        if len(seed) != self.num_envs:
+            raise MosimError(
+                f"{len(seed)} seeds were given for {self.num_envs} envs; expected one number, or "
+                "one (or None) an env."
+            )
         given = {row: int(value) for row, value in enumerate(seed) if value is not None}
         if given:
-            # One row alone is seeded as the single face is.
-            entropy = list(given.values())
-            self.rng = np.random.default_rng(entropy[0] if len(entropy) == 1 else entropy)
-            self.engine.seed(list(given), entropy)
+            values = list(given.values())
+            first = values[0]
+            # [s, s + 1, ...] is what s stands for, on whichever face it was given.
+            counted = values == list(range(first, first + len(values)))
+            self.rng = np.random.default_rng(first if counted else values)
+            self.engine.seed(list(given), values)
 
     def reset(self, rows: Array | None = None, options: Mapping[str, Any] | None = None) -> Array:
         """Start new episodes.
@@ -150,6 +155,7 @@ class World:
                     source.draw(len(mine), self.rng, self.engine.robot) if len(mine) else ()
                 ):
                     at = mine[draw.positions]
+                    check_fields(draw.fields, self.engine, len(at))
                     over = {name: value[at] for name, value in given.items()}
                     self._begin(rows[at], {**draw.fields, **over})
         self._steps[rows] = 0

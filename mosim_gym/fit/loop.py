@@ -103,14 +103,14 @@ class Trainer:
             while progress.step < steps:
                 start = ends[progress.stage - 1] if progress.stage else 0
                 end = ends[progress.stage]
-                if progress.step < end:
-                    self._step(_cosine(progress.step - start, end - start))
-                    progress.step += 1
-                    if progress.step % every == 0 or progress.step == end:
-                        report(self, self._evaluate())
                 stale = progress.step - max(progress.best_step, start)
                 if progress.step >= end or stale > self.preset.patience * (end - start):
                     self._end_stage(end)
+                    continue
+                self._step(_cosine(progress.step - start, end - start))
+                progress.step += 1
+                if progress.step % every == 0 or progress.step == end:
+                    report(self, self._evaluate())
                 stop_if_asked()
         self.restore_best()
 

@@ -68,7 +68,8 @@ def write_state(file: Path, state: Mapping[str, Any]) -> None:
         save_file(tensors, temporary, metadata={_KEY: json.dumps(skeleton)})
         os.replace(temporary, file)
     except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
+        if temporary.is_file():
+            temporary.unlink()
         raise CheckpointError(
             f"Cannot write the state of the fit to {file}: {error}. What was there is kept; "
             "choose an --out folder you may write to, on a disk with room."

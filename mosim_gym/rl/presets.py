@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.utils import LinearSchedule
 
 from mosim_gym.errors import unknown_name
 
@@ -33,9 +34,10 @@ class Algorithm(StrEnum):
 class AgentPreset:
     """Settings of one training run.
 
-    A model steps thousands of rows for the price of one, so learning is the bottleneck: many rows,
+    A model steps hundreds of rows for the price of one, so learning is the bottleneck: many rows,
     several updates a vector step, and short episodes for the variety of their starts (a truncated
-    episode is bootstrapped, so its length does not change what is optimal).
+    episode is bootstrapped, so its length does not change what is optimal). What each setting was
+    chosen against is in ``docs/results.md``.
 
     Attributes:
         n_envs: rows stepped together.
@@ -44,21 +46,45 @@ class AgentPreset:
         learning_starts: environment steps before the first update.
         updates: the default budget in updates; see `total_timesteps`.
         buffer_size: transitions kept.
-        hyperparameters: further arguments of the SB3 class.
+        learning_rate: at the start; falls linearly to 0 over the run.
+        tau: share of the target networks renewed an update.
+        n_steps: of the returns; sparse rewards spread faster through more than one.
+        gamma: discount a control step.
+        net_arch: hidden layers of actor and critics.
+        policy_kwargs: further arguments of the SB3 policy.
     """
 
-    n_envs: int = 64
+    n_envs: int = 256
     horizon: int = 100
     gradient_steps: int = 16
-    learning_starts: int = 6_400
+    learning_starts: int = 12_800
     updates: int = 20_000
-    buffer_size: int = 300_000
-    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    buffer_size: int = 400_000
+    learning_rate: float = 1e-3
+    tau: float = 0.01
+    n_steps: int = 3
+    gamma: float = 0.99
+    net_arch: tuple[int, ...] = (128, 128)
+    policy_kwargs: dict[str, Any] = field(default_factory=dict)
 
     def total_timesteps(self, updates: int) -> int:
         """Environment steps that lead to so many updates."""
         vector_steps = -(-updates // self.gradient_steps)
         return self.learning_starts + vector_steps * self.n_envs
+
+    def sb3_arguments(self) -> dict[str, Any]:
+        """Arguments of the SB3 class, besides policy, environment, seed and log."""
+        return {
+            "learning_rate": LinearSchedule(self.learning_rate, 0.0, 1.0),
+            "buffer_size": self.buffer_size,
+            "learning_starts": self.learning_starts,
+            "train_freq": 1,
+            "gradient_steps": self.gradient_steps,
+            "tau": self.tau,
+            "gamma": self.gamma,
+            "n_steps": self.n_steps,
+            "policy_kwargs": {"net_arch": list(self.net_arch), **self.policy_kwargs},
+        }
 
 
 PRESETS: dict[Algorithm, AgentPreset] = {

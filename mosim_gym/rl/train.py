@@ -109,12 +109,8 @@ def train_agent(
         "MlpPolicy",
         env,
         seed=seed,
-        buffer_size=settings.buffer_size,
-        learning_starts=settings.learning_starts,
-        train_freq=1,
-        gradient_steps=settings.gradient_steps,
         tensorboard_log=str(folder / "tensorboard"),
-        **settings.hyperparameters,
+        **settings.sb3_arguments(),
     )
     total = settings.total_timesteps(updates)
     record = {

@@ -10,6 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
     import mujoco
@@ -54,8 +55,9 @@ def fingerprint(model: mujoco.MjModel) -> str:
     """16 hexadecimal digits that change when the body's physics does.
 
     Geoms that can touch nothing, sites nothing pulls at, the world body's own inertia, colours,
-    cameras, lights, sensors and names are left out, and so are the shapes of meshes and terrain. Values are rounded to 9 significant digits, so that the hash does not
-    depend on the last bits of a compiler.
+    cameras, lights, sensors and names are left out, and so are the shapes of meshes and terrain.
+    Values are rounded to 9 significant digits, so that the hash does not depend on the last bits
+    of a compiler.
     """
     digest = hashlib.sha256()
     _update(digest, "qpos0", model.qpos0)
@@ -100,7 +102,7 @@ def _acting_sites(model: mujoco.MjModel) -> np.ndarray[tuple[int], np.dtype[np.i
     return np.unique(sites[sites >= 0])
 
 
-def _update_special(digest: hashlib._Hash, name: str, value: object) -> None:
+def _update_special(digest: hashlib._Hash, name: str, value: ArrayLike) -> None:
     if np.any(value):
         _update(digest, name, value)
 

@@ -107,9 +107,7 @@ def test_newer_schema_and_foreign_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="does not hold the model that"):
         load_checkpoint(tmp_path / "arm")
     file.write_text(json.dumps(fields | {"schema_version": 2}))
-    with pytest.raises(
-        CheckpointError, match="schema_version 2; this version of mosim_gym reads 1"
-    ):
+    with pytest.raises(CheckpointError, match="schema_version 2; this version .* reads 1"):
         load_checkpoint(tmp_path / "arm")
 
 

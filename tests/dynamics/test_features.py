@@ -19,6 +19,8 @@ PLANAR = """<mujoco><worldbody><body><joint name="rootx" type="slide" axis="1 0 
 <geom size=".1"/><body pos="1 0 0"><joint name="knee" range="-60 60" limited="true"/>
 <geom size=".1"/></body></body></worldbody></mujoco>"""
 
+LIMIT = np.pi / 3
+
 
 def spec_of(xml: str) -> RobotSpec:
     return RobotSpec.from_mujoco(mujoco.MjModel.from_xml_string(xml), name="body")
@@ -47,6 +49,14 @@ def test_a_free_root_forgets_where_it_is_and_heads() -> None:
     torch.testing.assert_close(before, after)
 
 
+def test_what_matters_to_a_neighbour_stays() -> None:
+    ball = PLANAR.replace("rootx", "ball_x")
+    assert horizontal_root_positions(spec_of(ball)) == ()
+    balls = '<body><freejoint/><geom size=".1"/></body>' * 2
+    two = f"<mujoco><worldbody>{balls}</worldbody></mujoco>"
+    assert horizontal_root_positions(spec_of(two)) == ()
+
+
 def test_frames_undo_each_other() -> None:
     spec = spec_of(FREE)
     features = FeatureMap(spec, Flavour.STANDARD).double()
@@ -61,19 +71,17 @@ def test_hinges_are_periodic_and_root_x_is_dropped() -> None:
     assert horizontal_root_positions(spec) == (0,)
     features = FeatureMap(spec, Flavour.STANDARD).double()
     qpos, qvel, action = random_state(spec)
-    moved = qpos + torch.tensor([5.0, 0.0, 2 * np.pi, 0.0]).double()
+    moved = qpos + torch.tensor([5.0, 0.0, 2 * np.pi, 0.0], dtype=torch.float64)
     torch.testing.assert_close(
         features.encode(qpos, qvel, None, action), features.encode(moved, qvel, None, action)
     )
 
 
-@pytest.mark.parametrize(
-    ("angle", "depth"), [(0.5, 0.0), (1.2, 1.2 - np.pi / 3), (-1.1, np.pi / 3 - 1.1)]
-)
+@pytest.mark.parametrize(("angle", "depth"), [(0.5, 0.0), (LIMIT + 0.2, 0.2), (-LIMIT - 0.1, -0.1)])
 def test_depth_is_shown_only_past_a_limit(angle: float, depth: float) -> None:
     spec = spec_of(PLANAR)
     features = FeatureMap(spec, Flavour.STANDARD).double()
-    qpos = torch.tensor([[0.0, 0.0, 0.0, angle]]).double()
+    qpos = torch.tensor([[0.0, 0.0, 0.0, angle]], dtype=torch.float64)
     encoded = features.encode(qpos, torch.zeros(1, 4).double(), None, torch.zeros(1, 0))
     past, side, hardened = encoded[0, features.n_position - 3 : features.n_position]
     assert past.item() == pytest.approx(depth)

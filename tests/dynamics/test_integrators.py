@@ -26,7 +26,8 @@ TUMBLING = """<mujoco><option timestep="0.005" gravity="0 0 -9.81" integrator="{
 </worldbody></mujoco>"""
 JOINTS = """<mujoco><worldbody><body><freejoint/><geom size=".1"/>
 <body pos="1 0 0"><joint type="slide"/><joint type="ball"/><geom size=".1"/>
-<body pos="1 0 0"><joint type="hinge"/><geom size=".1"/></body></body></body></worldbody></mujoco>"""
+<body pos="1 0 0"><joint type="hinge"/><geom size=".1"/></body></body></body></worldbody>
+</mujoco>"""
 
 
 def oscillate(name: str, steps: int) -> float:

@@ -1,0 +1,87 @@
+"""Horizon figures against a fake with exact dynamics and against arithmetic by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from mosim_gym.data.dataset import Dataset
+from mosim_gym.evaluate.horizon import HorizonErrors, horizon_errors, measured_positions
+from mosim_gym.robots.spec import Integrator, Joint, JointType, RobotSpec
+from tests.fit.fakes import Pendulum, pendulum_spec, write_dataset
+
+
+class Biased(Pendulum):
+    """Off by a constant acceleration."""
+
+    def derivative(
+        self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        qacc, rate = super().derivative(qpos, qvel, act, action)
+        return qacc + 0.5, rate
+
+
+@pytest.fixture(scope="module")
+def pendulum(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return write_dataset(tmp_path_factory.mktemp("data") / "pendulum", pendulum_spec())
+
+
+def test_exact_dynamics_are_valid_throughout(pendulum: Dataset) -> None:
+    errors = horizon_errors(Pendulum(pendulum.spec), pendulum.windows(60))
+    assert errors.squared.shape == (10, 60)
+    assert errors.squared.max() < 1e-20
+    assert errors.trusted_horizon == 60 and (errors.share_valid == 1).all()
+    assert errors.summary((1, 60, 100))["by_horizon"].keys() == {"1", "60"}
+
+
+def test_first_step_error_is_the_bias(pendulum: Dataset) -> None:
+    errors = horizon_errors(Biased(pendulum.spec), pendulum.windows(1))
+    dt = pendulum.spec.control_dt
+    expected = ((0.5 * dt**2) ** 2 + (0.5 * dt) ** 2) / 2
+    torch.testing.assert_close(errors.squared, torch.full((600, 1), expected).double())
+
+
+def test_chunks_change_nothing(pendulum: Dataset) -> None:
+    windows = pendulum.windows(20)
+    whole = horizon_errors(Biased(pendulum.spec), windows)
+    parts = horizon_errors(Biased(pendulum.spec), windows, chunk=7)
+    torch.testing.assert_close(whole.whitened, parts.whitened)
+
+
+def test_horizons_by_hand() -> None:
+    whitened = torch.zeros(10, 4)
+    whitened[0, 1] = 0.2  # invalid from step 2 on, though it comes back
+    whitened[1, 3] = 0.11
+    whitened[2, 3] = 0.10  # at the bound is still valid
+    errors = HorizonErrors(whitened, whitened, torch.zeros(10, dtype=torch.bool), 0.1)
+    assert errors.valid_horizon.tolist() == [1, 3] + [4] * 8
+    torch.testing.assert_close(errors.share_valid, torch.tensor([1.0, 0.9, 0.9, 0.8]).double())
+    assert errors.trusted_horizon == 3
+    assert errors.mse(2)[0] == pytest.approx(0.1)
+
+
+def test_a_diverged_rollout_is_not_valid(pendulum: Dataset) -> None:
+    simulator = Biased(pendulum.spec)
+    simulator.bound_speed(1e-3)
+    errors = horizon_errors(simulator, pendulum.windows(10))
+    assert errors.diverged.all() and errors.trusted_horizon < 10
+
+
+def test_root_x_is_left_out() -> None:
+    joints = tuple(
+        Joint(name, kind, i, i, None, True)
+        for i, (name, kind) in enumerate(
+            [("rootx", JointType.SLIDE), ("rootz", JointType.SLIDE), ("rooty", JointType.HINGE)]
+        )
+    )
+    spec = RobotSpec("cheetah", joints, (), 0, 0.01, 1, Integrator.EULER, "x")
+    assert measured_positions(spec) == [1, 2]
+
+
+def test_activations_start_where_the_data_did(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", pendulum_spec(na=1, n_substeps=2))
+    errors = horizon_errors(Pendulum(data.spec), data.windows(25))
+    assert errors.squared.max() < 1e-20

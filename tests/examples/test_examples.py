@@ -1,0 +1,40 @@
+"""Every example runs, with few steps."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+#: Name to arguments small enough for a test; a new example fails until it is listed.
+ARGUMENTS: dict[str, tuple[int, ...]] = {
+    "collect_fit_train": (20, 20, 16),
+    "drop_in_dm_control": (50,),
+    "replay_seeded_resets": (550,),
+    "shimmy_sac": (600, 640),
+    "zero_shot_sac": (32,),
+}
+
+
+def load(name: str) -> Callable[..., Any]:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    main: Callable[..., Any] = module.main
+    return main
+
+
+def test_all_examples_are_listed() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(ARGUMENTS)
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+@pytest.mark.filterwarnings("ignore:.*Box observation space:UserWarning")
+def test_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load(name)(*ARGUMENTS[name]) >= 0

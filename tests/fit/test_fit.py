@@ -1,0 +1,257 @@
+"""fit: same bits for the same seed, resumed or not; and it learns what can be learned."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mosim_gym.data.dataset import Dataset
+from mosim_gym.dynamics.checkpoint import load_checkpoint
+from mosim_gym.errors import CheckpointError, DatasetError, MosimError, UnknownNameError
+from mosim_gym.evaluate.horizon import horizon_errors
+from mosim_gym.fit import fit
+from mosim_gym.fit import losses as losses_module
+from mosim_gym.fit.loop import LossNotFiniteError, Trainer
+from mosim_gym.fit.presets import DEFAULT, PAPER, Preset
+from mosim_gym.fit.stages import Part, Stage, stage_ends
+from mosim_gym.robots.spec import Integrator
+from tests.fit.fakes import FILTER, pendulum_spec, write_dataset
+
+SMALL = dataclasses.replace(
+    DEFAULT,
+    model=dataclasses.replace(DEFAULT.model, width=16, blocks=1),
+    batch_size=128,
+    patience=1.0,
+)
+#: All the parts at once: three stages, two correctors, SOAP.
+STAGED = dataclasses.replace(
+    SMALL,
+    model=dataclasses.replace(
+        SMALL.model, predictor="rigid_body", correctors=2, corrector_width=8, corrector_blocks=1
+    ),
+    stages=(Stage(Part.PREDICTOR), Stage(Part.CORRECTOR, index=1), Stage(Part.JOINT)),
+)
+
+
+@pytest.fixture(scope="module")
+def pendulum(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return write_dataset(tmp_path_factory.mktemp("data") / "pendulum", pendulum_spec())
+
+
+def quick(
+    data: Dataset, out: Path, steps: int = 40, seed: int = 0, preset: Preset = STAGED
+) -> dict[str, bytes]:
+    """Fit, and give the bytes of all that was written."""
+    fit(data, out=out, preset=preset, steps=steps, seed=seed, progress=False)
+    return {file.name: file.read_bytes() for file in out.iterdir()}
+
+
+def test_same_seed_gives_the_same_bytes(
+    pendulum: Dataset, tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    torch.rand(7)  # other draws in the program change nothing
+    assert whole == quick(pendulum, tmp_path / "b" / "x")
+    assert (
+        whole["model.safetensors"] != quick(pendulum, tmp_path / "c", seed=1)["model.safetensors"]
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(pendulum: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What a fit writes that was not interrupted."""
+    return quick(pendulum, tmp_path_factory.mktemp("whole") / "x")
+
+
+def interrupt_at(step: int, how: Callable[[], None]) -> Callable[[Trainer, float], None]:
+    original = Trainer._step
+
+    def with_interrupt(self: Trainer, factor: float) -> None:
+        if self.progress.step == step:
+            how()
+        original(self, factor)
+
+    return with_interrupt
+
+
+def kill() -> None:
+    raise RuntimeError("killed")
+
+
+@pytest.mark.parametrize("step", [3, 21, 38])
+@pytest.mark.parametrize("how", ["Ctrl-C", "kill"])
+def test_resumed_equals_uninterrupted(
+    pendulum: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whole: dict[str, bytes],
+    step: int,
+    how: str,
+) -> None:
+    stops = {"Ctrl-C": lambda: signal.raise_signal(signal.SIGINT), "kill": kill}
+    errors = {"Ctrl-C": KeyboardInterrupt, "kill": RuntimeError}
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_step", interrupt_at(step, stops[how]))
+        with pytest.raises(errors[how]):
+            quick(pendulum, tmp_path / "parts" / "x")
+    assert not (tmp_path / "parts" / "x").exists()
+    assert quick(pendulum, tmp_path / "parts" / "x") == whole
+    assert not list((tmp_path / "parts" / "x.run").glob("*.safetensors"))
+
+
+def test_minutes_become_steps_and_leave_the_weights_alone(
+    pendulum: Dataset, tmp_path: Path
+) -> None:
+    timed = fit(
+        pendulum, out=tmp_path / "a" / "x", preset=SMALL, minutes=0.003, progress=False, threads=1
+    )
+    counted = quick(pendulum, tmp_path / "b" / "x", steps=timed.steps, preset=SMALL)
+    assert timed.steps > 1
+    assert (timed.path / "model.safetensors").read_bytes() == counted["model.safetensors"]
+
+
+def test_learns_an_exact_pendulum(pendulum: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "x"
+    result = fit(pendulum, out=out, preset=SMALL, steps=600, progress=False)
+    assert result.held_out_error < 1e-4
+    assert result.acceptance["trusted_horizon"] >= 50
+    checkpoint = load_checkpoint(out)
+    assert checkpoint.trusted_horizon == result.acceptance["trusted_horizon"]
+    assert checkpoint.provenance["steps"] == 600
+    for fact in ("fake/pendulum", "10 episodes", "--steps 600", "whitened error", "residual"):
+        assert fact in checkpoint.card
+    assert str(tmp_path) not in (out / "config.json").read_text() + checkpoint.card
+    again = horizon_errors(checkpoint.simulator, pendulum.windows(30))
+    assert again.mse(30).median() < 1e-4
+    scalars = EventAccumulator(str(tmp_path / "x.run" / "tensorboard")).Reload()
+    assert scalars.Scalars("loss/held_out")[-1].step == 600
+
+
+@pytest.mark.parametrize("substeps", [True, False])
+@pytest.mark.parametrize("integrator", [Integrator.EULER, Integrator.RK4])
+def test_learns_the_physics_step_from_either_recording(
+    tmp_path: Path, substeps: bool, integrator: Integrator
+) -> None:
+    spec = pendulum_spec(n_substeps=2, integrator=integrator)
+    data = write_dataset(tmp_path / "data", spec, substeps=substeps)
+    result = fit(data, out=tmp_path / "x", preset=SMALL, steps=400, progress=False)
+    assert result.simulator.config.integrator_steps == 2
+    assert result.held_out_error < 3e-3
+
+
+def test_activations_are_learned_exactly(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", pendulum_spec(na=1))
+    result = fit(data, out=tmp_path / "x", preset=SMALL, steps=500, progress=False)
+    layer = result.simulator.activation
+    assert layer is not None
+    torch.testing.assert_close(
+        torch.cat([layer.weight[0], layer.bias]),
+        torch.tensor([-1 / FILTER, 1 / FILTER, 0.0]),
+        atol=0.02,
+        rtol=0,
+    )
+    assert result.held_out_error < 3e-3
+
+
+def test_paper_preset_runs_its_stages(pendulum: Dataset, tmp_path: Path) -> None:
+    tiny = dataclasses.replace(
+        PAPER,
+        model=dataclasses.replace(PAPER.model, width=8, corrector_width=8),
+        batch_size=64,
+        learning_rate=0.02,
+    )
+    untrained = fit(pendulum, out=tmp_path / "a", preset=tiny, steps=1, progress=False)
+    trained = fit(pendulum, out=tmp_path / "b", preset=tiny, steps=40, progress=False)
+    assert trained.held_out_error < 0.9 * untrained.held_out_error
+    assert trained.simulator.features.shift.abs().max() == 0  # raw inputs
+    assert stage_ends(PAPER.stages, 100) == [50, 80, 100]
+
+
+def test_a_loss_that_is_not_finite_keeps_the_best(
+    pendulum: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter(range(10_000))
+
+    def breaks(*arguments: object) -> torch.Tensor:
+        loss = losses_module.whitened_increment(*arguments)  # type: ignore[arg-type]
+        return loss * float("nan") if next(calls) > 200 else loss
+
+    monkeypatch.setitem(losses_module.LOSSES, "whitened_increment", breaks)
+    with pytest.raises(LossNotFiniteError, match="became nan at step.*They are saved at"):
+        quick(pendulum, tmp_path / "x", steps=400, preset=SMALL)
+    assert load_checkpoint(tmp_path / "x").provenance["best_step"] > 0
+
+
+def test_a_stage_that_gets_no_better_ends_early(
+    pendulum: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+    original = Trainer._step
+
+    def counted(self: Trainer, factor: float) -> None:
+        taken.append(self.progress.step)
+        original(self, 0.0)  # a learning rate of zero: nothing gets better
+
+    monkeypatch.setattr(Trainer, "_step", counted)
+    quick(pendulum, tmp_path / "x", preset=dataclasses.replace(SMALL, patience=0.5))
+    assert taken == list(range(21))
+
+
+def interrupted(data: Dataset, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_step", interrupt_at(5, kill))
+        with pytest.raises(RuntimeError):
+            quick(data, out)
+
+
+def test_resuming_another_fit_is_refused(
+    pendulum: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "x"
+    interrupted(pendulum, out, monkeypatch)
+    with pytest.raises(MosimError, match="unfinished fit with another seed.*resume=False"):
+        quick(pendulum, out, seed=3)
+    with pytest.raises(MosimError, match="unfinished fit with another preset"):
+        quick(pendulum, out, preset=SMALL)
+    with pytest.raises(MosimError, match="unfinished fit with another steps"):
+        quick(pendulum, out, steps=50)
+    other = write_dataset(tmp_path / "rod", pendulum_spec(name="rod", fingerprint="rod"))
+    with pytest.raises(MosimError, match="rod belongs to another body"):
+        quick(other, out)
+    (tmp_path / "x.run" / "state.safetensors").write_bytes(b"\x80\x04K")
+    with pytest.raises(CheckpointError, match="not the state of an unfinished fit.*resume=False"):
+        quick(pendulum, out)
+    fit(pendulum, out=out, preset=SMALL, steps=2, resume=False, progress=False)
+
+
+def test_an_unwritable_folder_shows_before_training(
+    pendulum: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trainer, "_step", lambda *_: pytest.fail("trained"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="Cannot write the state of the fit.*--out"):
+        quick(pendulum, tmp_path / "file" / "x")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes.txt").write_text("")
+    with pytest.raises(CheckpointError, match="is not a checkpoint; it will not be replaced"):
+        quick(pendulum, tmp_path / "taken")
+
+
+def test_wrong_budgets_presets_and_data_are_named(pendulum: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "x"
+    with pytest.raises(MosimError, match=r"steps=5 and minutes=1.0; give one"):
+        fit(pendulum, out=out, steps=5, minutes=1.0)
+    with pytest.raises(MosimError, match=r"steps=0; expected more than 0"):
+        fit(pendulum, out=out, steps=0)
+    with pytest.raises(MosimError, match=r"threads=0; expected 1 or more"):
+        fit(pendulum, out=out, steps=1, threads=0)
+    with pytest.raises(UnknownNameError, match="Unknown preset 'papper'.*Did you mean 'paper'"):
+        fit(pendulum, out=out, preset="papper")
+    with pytest.raises(DatasetError, match="metadata.json is missing"):
+        fit(tmp_path, out=out)
+    assert not out.exists()

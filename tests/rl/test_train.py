@@ -1,0 +1,148 @@
+"""Training runs: what they write, that they repeat, and that an agent really learns."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import SAC
+from stable_baselines3.common.callbacks import BaseCallback
+
+from mosim_gym import train_agent
+from mosim_gym.errors import MosimError
+from mosim_gym.rl import train as train_module
+from mosim_gym.rl.presets import PRESETS, AgentPreset, Algorithm
+from mosim_gym.rl.report import plot_curve, result_table
+from mosim_gym.rl.train import TrainResult
+
+ENV_ID = "MoSim/reacher-easy-v0"
+TINY = AgentPreset(
+    n_envs=8, horizon=20, gradient_steps=2, learning_starts=80, updates=20, net_arch=(16, 16)
+)
+
+
+def run(out: Path, algo: str = "sac", dynamics: str = "learned", seed: int = 3) -> TrainResult:
+    return train_agent(
+        ENV_ID,
+        algo,
+        out=out,
+        seed=seed,
+        dynamics=dynamics,
+        preset=TINY,
+        judgements=2,
+        curve_episodes=1,
+        final_episodes=2,
+        progress=False,
+    )
+
+
+@pytest.mark.parametrize("algo", ["sac", "tqc"])
+def test_a_run_leaves_a_folder_that_tells_all(tmp_path: Path, algo: str) -> None:
+    result = run(tmp_path / "run", algo)
+    names = {path.name for path in result.folder.iterdir()}
+    assert {"agent.zip", "best_agent.zip", "config.json", "curve.csv", "result.json"} <= names
+    assert not [name for name in names if ".tmp" in name]
+    assert list((result.folder / "tensorboard").rglob("events*"))
+    config = json.loads((result.folder / "config.json").read_text())
+    assert config["environment"]["torch"] == torch.__version__.split("+")[0] or config[
+        "environment"
+    ]["torch"].startswith("2.")
+    assert config["preset"] == json.loads(json.dumps(dataclasses.asdict(TINY)))
+    with (result.folder / "curve.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["updates"]) for row in rows] == [10, 20]
+    assert (result.real_steps, result.updates, result.interrupted) == (0, 20, False)
+    assert result.steps == TINY.total_timesteps(20)
+    written = json.loads((result.folder / "result.json").read_text())
+    assert written["returns_real"] == result.returns_real.tolist()
+    loaded = Algorithm(algo).sb3_class.load(result.folder / "agent.zip")
+    observation = np.zeros((1, 6), dtype=np.float32)
+    expected = result.agent.predict(observation, deterministic=True)[0]
+    assert (loaded.predict(observation, deterministic=True)[0] == expected).all()
+
+
+def test_training_in_true_physics_counts_its_steps_as_real(tmp_path: Path) -> None:
+    result = run(tmp_path / "run", dynamics="mujoco")
+    assert result.real_steps == result.steps > 0
+
+
+def test_the_same_seed_trains_the_same_agent_bit_for_bit(tmp_path: Path) -> None:
+    first, second = (run(tmp_path / name) for name in ("a", "b"))
+    pairs = zip(first.agent.policy.parameters(), second.agent.policy.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert first.returns_real.tolist() == second.returns_real.tolist()
+    other = run(tmp_path / "c", seed=4)
+    pairs = zip(first.agent.policy.parameters(), other.agent.policy.parameters(), strict=True)
+    assert not all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_ctrl_c_keeps_the_agent_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupt(BaseCallback):
+        def _on_step(self) -> bool:
+            if self.num_timesteps >= 120:
+                raise KeyboardInterrupt
+            return True
+
+    learn = SAC.learn
+    monkeypatch.setattr(
+        SAC,
+        "learn",
+        lambda self, total, callback, log_interval: learn(
+            self, total, [*callback, Interrupt()], log_interval
+        ),
+    )
+    result = run(tmp_path / "run")
+    assert result.interrupted
+    assert "interrupted" in result_table(result, "title")
+    assert SAC.load(tmp_path / "run" / "agent.zip").num_timesteps == result.steps == 120
+
+
+def test_bad_input_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "precious.txt").write_text("x")
+    with pytest.raises(MosimError, match=r"is not empty.*--out"):
+        run(full)
+    assert [path.name for path in full.iterdir()] == ["precious.txt"]
+    with pytest.raises(MosimError, match=r"Unknown algorithm 'sack'.*Did you mean 'sac'"):
+        run(tmp_path / "new", algo="sack")
+    with pytest.raises(MosimError, match=r"Unknown dynamics 'mujocco'.*'mujoco'"):
+        run(tmp_path / "new2", dynamics="mujocco")
+    with pytest.raises(MosimError, match=r"updates is 0; expected 1 or more"):
+        train_agent(ENV_ID, updates=0, out=tmp_path / "new3", progress=False)
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(MosimError, match=r"Cannot write to .*file"):
+        run(file)
+
+
+def test_the_table_shows_bad_numbers_as_they_are(tmp_path: Path) -> None:
+    result = dataclasses.replace(run(tmp_path / "run"), returns_real=np.array([0.0, 7.0]))
+    table = result_table(result, "title")
+    assert "return in reality    4 +- 4  (worst of 2: 0)" in table
+    assert "real training steps  0" in table
+    plot_curve(result.curve, tmp_path / "curve.png", "title")
+    assert (tmp_path / "curve.png").stat().st_size > 5_000
+
+
+def test_presets_reach_the_updates_they_promise() -> None:
+    for preset in PRESETS.values():
+        steps = preset.total_timesteps(preset.updates)
+        vector_steps = (steps - preset.learning_starts) / preset.n_envs
+        assert vector_steps * preset.gradient_steps >= preset.updates
+    assert train_module.CURVE_SEED != 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_sac_learns_reacher_in_the_model_and_succeeds_in_reality(tmp_path: Path) -> None:
+    result = train_agent(ENV_ID, "sac", out=tmp_path / "run", progress=False)
+    assert result.returns_real.mean() >= 900
+    assert result.real_steps == 0

@@ -1,0 +1,121 @@
+"""The command line: parses, calls, prints; what is wrong comes back as one paragraph."""
+
+import re
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from mosim_gym import cli
+from mosim_gym.data.dataset import Dataset
+from mosim_gym.dynamics.checkpoint import load_checkpoint, save_checkpoint
+from mosim_gym.dynamics.config import ModelConfig
+from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.registration import ROWS
+from mosim_gym.tasks.mujoco import robot_of
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run ``mosim-gym ARGS`` in this process: exit code, output, errors."""
+
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["mosim-gym", *map(str, args)])
+        with pytest.raises(SystemExit, match=r"\d*") as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    simulator = Simulator(robot_of("reacher", "easy"), ModelConfig(width=8, blocks=1))
+    return save_checkpoint(
+        tmp_path_factory.mktemp("model") / "mine",
+        simulator,
+        acceptance={"trusted_horizon": 40},
+        provenance={},
+        card="# Mine\nUntrained.",
+    )
+
+
+def test_list_names_every_environment(run):
+    code, out, _ = run("list")
+    assert code == 0
+    for row in ROWS:
+        assert f"mosim_gym:{row.env_id}" in out
+
+
+def test_card_prints_the_card(run, model):
+    assert run("card", model) == (0, "# Mine\nUntrained.\n", "")
+
+
+@pytest.mark.parametrize("command", ["", *[c.name or c.callback.__name__ for c in
+                                           cli.app.registered_commands]])  # fmt: skip
+def test_every_command_has_help(run, command):
+    code, out, _ = run(*command.split(), "--help")
+    assert code == 0 and "Usage" in out
+
+
+def test_collect_fit_evaluate_reset(run, tmp_path):
+    """The roundabout of a user with logs, as short as it gets."""
+    data, model = tmp_path / "data", tmp_path / "model"
+    assert run("collect", "reacher", "--episodes", 4, "--out", data, "--quiet")[0] == 0
+    dataset = Dataset.open(data)
+    assert len(dataset.episodes) == 4
+    assert dataset.spec == robot_of("reacher", "easy")
+    code, out, err = run("fit", data, "--out", model, "--steps", 30, "--threads", 1, "--quiet")
+    assert code == 0, err
+    assert str(model) in out
+    assert load_checkpoint(model).spec == dataset.spec
+    code, out, _ = run("evaluate", model, "--data", data, "--horizon", 5)
+    assert code == 0 and "MSE mean" in out and out.splitlines()[-1].split()[0] == "5"
+    env = gym.make("MoSim/reacher-easy-v0", checkpoint=str(model), resets=str(data))
+    start = env.reset(seed=0)[1]["mosim/state"]["qpos"]
+    recorded = np.concatenate([episode.qpos for episode in dataset.episodes])
+    assert np.abs(recorded - start).max(1).min() < 1e-6
+
+
+def test_collect_is_the_same_for_the_same_seed_and_goes_on(run, tmp_path):
+    for name in ("a", "b"):
+        run("collect", "reacher-easy", "--episodes", 1, "--out", tmp_path / name, "--seed", 5)
+    run("collect", "MoSim/reacher-easy-v0", "--episodes", 2, "--out", tmp_path / "b", "--seed", 5)
+    one, two = Dataset.open(tmp_path / "a").episodes, Dataset.open(tmp_path / "b").episodes
+    assert (len(one), len(two)) == (1, 2)
+    np.testing.assert_array_equal(one[0].qpos, two[0].qpos)
+    np.testing.assert_array_equal(one[0].action, two[0].action)
+
+
+WRONG = [
+    (("card", "reachr"), "Unknown checkpoint 'reachr'"),
+    (("collect", "reachr", "--out", "{out}"), "domain or task 'reachr'. Did you mean 'reacher'"),
+    (("train", "MoSim/reacher-eazy-v0", "--out", "{out}"), "Did you mean 'MoSim/reacher-easy-v0'"),
+    (("train", "MoSim/reacher-easy-v0", "--algo", "sax", "--out", "{out}"), "'sax'.*'sac'"),
+    (("fit", "{out}/none", "--out", "{out}/model"), "none"),
+    (("evaluate", "nothing", "--data", "{out}"), "Unknown checkpoint 'nothing'"),
+    (("collect", "reacher", "--out", "{out}", "--episodes", "0"), "0"),
+    (("collect", "reacher"), "out"),
+    (("explode",), "explode"),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), WRONG, ids=lambda value: str(value)[:40])
+def test_what_is_wrong_is_told_without_a_traceback(run, tmp_path, args, message):
+    out = tmp_path / "out"
+    code, _, err = run(*(arg.format(out=out) for arg in args))
+    assert code == 2
+    assert "Traceback" not in err
+    assert re.search(message, err), err
+    assert not out.exists()
+
+
+def test_an_interrupt_ends_with_130(run, monkeypatch, tmp_path):
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_find_task", interrupted)
+    code, _, err = run("collect", "reacher", "--out", tmp_path / "out")
+    assert code == 130 and "Traceback" not in err
