@@ -96,7 +96,7 @@ WRONG = [
     (("train", "MoSim/reacher-easy-v0", "--algo", "sax", "--out", "{out}"), "'sax'.*'sac'"),
     (("fit", "{out}/none", "--out", "{out}/model"), "none"),
     (("evaluate", "nothing", "--data", "{out}"), "Unknown checkpoint 'nothing'"),
-    (("collect", "reacher", "--out", "{out}", "--episodes", "0"), "0"),
+    (("collect", "reacher", "--out", "{out}", "--episodes", "0"), "--episodes"),
     (("collect", "reacher"), "out"),
     (("explode",), "explode"),
 ]

@@ -53,15 +53,14 @@ class LearnedEngine:
         """One control step of every row; see `Engine`."""
         control = torch.from_numpy(action).to(self.simulator.device, self.simulator.dtype)
         moved = self.simulator.step(self._state, control)
+        observation = self.task.observe(moved).cpu().numpy()
         # A state may be finite and yet too large to be observed: cos(inf) is NaN.
-        observed = self.task.observe(moved)
-        valid = self.simulator.is_valid(moved) & observed.isfinite().all(1)
-        diverged = np.zeros(self.num_envs, dtype=bool)
-        if not valid.all():
-            lost = ~valid
+        valid = self.simulator.is_valid(moved).cpu().numpy() & np.isfinite(observation).all(1)
+        diverged: Array = ~valid
+        if diverged.any():
+            lost = torch.from_numpy(diverged)
             moved = moved.replace_rows(lost, self._state[lost])
-            observed = self.task.observe(moved)
-            diverged = lost.cpu().numpy()
+            observation = self.task.observe(moved).cpu().numpy()
         self._state = moved
         reward = self.task.reward(moved, control).double().cpu().numpy()
         reward[diverged] = 0.0
@@ -69,7 +68,7 @@ class LearnedEngine:
         terminated = np.zeros_like(diverged)
         if ended is not None:
             terminated = ended.cpu().numpy() & ~diverged
-        return Reading(observed.cpu().numpy(), reward, terminated, diverged)
+        return Reading(observation, reward, terminated, diverged)
 
     @torch.inference_mode()
     def observe(self) -> Array:

@@ -11,7 +11,7 @@ from mosim_gym.rl.report import plot_curve, result_table
 from mosim_gym.rl.train import TrainResult, train_agent
 
 ENV_ID = "MoSim/reacher-easy-v0"
-QUICK_UPDATES = 5_000
+QUICK_UPDATES = 4_000
 
 
 def run_demo(out: Path | None = None, *, quick: bool = False, seed: int = 0) -> TrainResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -34,8 +35,9 @@ class Algorithm(StrEnum):
 class AgentPreset:
     """Settings of one training run.
 
-    A model steps hundreds of rows for the price of one, so learning is the bottleneck: many rows,
-    several updates a vector step, and short episodes for the variety of their starts (a truncated
+    A model steps hundreds of rows for less than the price of an update, so fresh experience is
+    cheap and updates are not: many rows, few updates a vector step, a replay buffer that soon holds
+    only what recent policies did, and short episodes for the variety of their starts (a truncated
     episode is bootstrapped, so its length does not change what is optimal). What each setting was
     chosen against is in ``docs/results.md``.
 
@@ -50,22 +52,24 @@ class AgentPreset:
         tau: share of the target networks renewed an update.
         n_steps: of the returns; sparse rewards spread faster through more than one.
         gamma: discount a control step.
+        ent_coef: of SAC's entropy bonus; one that starts at 1 drowns a sparse reward at first.
         net_arch: hidden layers of actor and critics.
-        policy_kwargs: further arguments of the SB3 policy.
+        further: other arguments of the SB3 class.
     """
 
     n_envs: int = 256
     horizon: int = 100
-    gradient_steps: int = 16
+    gradient_steps: int = 2
     learning_starts: int = 12_800
-    updates: int = 20_000
+    updates: int = 12_000
     buffer_size: int = 400_000
     learning_rate: float = 1e-3
     tau: float = 0.01
     n_steps: int = 3
     gamma: float = 0.99
+    ent_coef: str = "auto_0.05"
     net_arch: tuple[int, ...] = (128, 128)
-    policy_kwargs: dict[str, Any] = field(default_factory=dict)
+    further: Mapping[str, Any] = field(default_factory=dict)
 
     def total_timesteps(self, updates: int) -> int:
         """Environment steps that lead to so many updates."""
@@ -83,13 +87,16 @@ class AgentPreset:
             "tau": self.tau,
             "gamma": self.gamma,
             "n_steps": self.n_steps,
-            "policy_kwargs": {"net_arch": list(self.net_arch), **self.policy_kwargs},
+            "ent_coef": self.ent_coef,
+            "policy_kwargs": {"net_arch": list(self.net_arch)},
+            **self.further,
         }
 
 
 PRESETS: dict[Algorithm, AgentPreset] = {
     Algorithm.SAC: AgentPreset(),
-    Algorithm.TQC: AgentPreset(),
+    # TQC's dropped quantiles are a pessimism that a sparse reward does not survive for long.
+    Algorithm.TQC: AgentPreset(updates=18_000, further={"top_quantiles_to_drop_per_net": 0}),
 }
 
 

@@ -61,9 +61,9 @@ class SceneRenderer:
             image = self._env.physics.render(height=height, width=width, camera_id=0)
         except Exception as error:  # each OpenGL backend fails with errors of its own
             raise RenderingUnavailableError(
-                f"MuJoCo could not draw: {str(error).rstrip('.')}. Rendering needs OpenGL: set MUJOCO_GL=egl or "
-                "MUJOCO_GL=osmesa before Python starts (Debian: libegl1 or libosmesa6) on a "
-                "machine without a screen, MUJOCO_GL=glfw on one with a screen."
+                f"MuJoCo could not draw: {str(error).rstrip('.')}. Rendering needs OpenGL: set "
+                "MUJOCO_GL=egl or MUJOCO_GL=osmesa before Python starts (Debian: libegl1 or "
+                "libosmesa6) on a machine without a screen, MUJOCO_GL=glfw on one with a screen."
             ) from error
         return np.asarray(image, dtype=np.uint8)
 

@@ -47,7 +47,9 @@ class Singles:
 
     def step(self, actions: Array) -> Seen:
         steps = [env.step(action) for env, action in zip(self.envs, actions, strict=True)]
-        last, reward, terminated, truncated = (np.array(x) for x in list(zip(*steps))[:4])
+        last, reward, terminated, truncated = (
+            np.array(x) for x in list(zip(*steps, strict=True))[:4]
+        )
         shown = last.copy()
         for i in np.flatnonzero(terminated | truncated):
             shown[i] = self.envs[i].reset()[0]

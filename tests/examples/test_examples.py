@@ -16,7 +16,7 @@ ARGUMENTS: dict[str, tuple[int, ...]] = {
     "drop_in_dm_control": (50,),
     "replay_seeded_resets": (550,),
     "shimmy_sac": (600, 640),
-    "zero_shot_sac": (32,),
+    "zero_shot_sac": (4,),
 }
 
 
