@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mosim_gym.errors import unknown_name
 
@@ -40,10 +40,10 @@ class TaskRow:
         """The Gymnasium id."""
         return f"{NAMESPACE}/{self.domain}-{self.task}-v0"
 
-    def make_task(self) -> Task:
+    def make_task(self) -> Task[Any]:
         """The torch-native task."""
         module, _, function = self.torch_task.partition(":")
-        task: Task = getattr(importlib.import_module(module), function)()
+        task: Task[Any] = getattr(importlib.import_module(module), function)()
         return task
 
 

@@ -41,12 +41,10 @@ class State:
 
     def __post_init__(self) -> None:
         """Check that every field is a matrix with the same number of rows."""
-        for name, value in self.items():
-            if value.ndim != 2 or value.shape[0] != self.qpos.shape[0]:
-                raise ValueError(
-                    f"State.{name} has shape {tuple(value.shape)}; expected (batch, n) with "
-                    f"batch = {self.qpos.shape[0]}, the number of rows of qpos."
-                )
+        rows = self.qpos.shape[0]
+        for value in (self.qpos, self.qvel, self.act, self.context):
+            if value is not None and (value.ndim != 2 or value.shape[0] != rows):
+                self._complain()
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -145,6 +143,14 @@ class State:
         _require_same_fields(states)
         names = [name for name, _ in states[0].items()]
         return cls(**{name: torch.cat([getattr(s, name) for s in states]) for name in names})
+
+    def _complain(self) -> None:
+        for name, value in self.items():
+            if value.ndim != 2 or value.shape[0] != self.qpos.shape[0]:
+                raise ValueError(
+                    f"State.{name} has shape {tuple(value.shape)}; expected (batch, n) with "
+                    f"batch = {self.qpos.shape[0]}, the number of rows of qpos."
+                )
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> State:
         return State(**{name: function(value) for name, value in self.items()})

@@ -174,17 +174,7 @@ class World:
         before = self.engine.state() if self.state_info else None
         reading = self.engine.step(control)
         self._steps += 1
-        truncated = reading.diverged.copy()
-        reasons = dict.fromkeys(np.flatnonzero(reading.diverged).tolist(), Truncation.DIVERGED)
-        for limit, why in (
-            (self.horizon, Truncation.HORIZON),
-            (self.time_limit, Truncation.TIME_LIMIT),
-        ):
-            if limit is not None:
-                reached = (self._steps >= limit) & ~truncated
-                if reached.any():
-                    reasons.update(dict.fromkeys(np.flatnonzero(reached).tolist(), why))
-                    truncated |= reached
+        truncated, reasons = self._truncations(reading.diverged)
         return Outcome(
             observation=reading.observation,
             reward=reading.reward,
@@ -195,6 +185,23 @@ class World:
             state_before=before,
             substeps=self.engine.substeps() if self.record_substeps else None,
         )
+
+    def _truncations(self, diverged: Array) -> tuple[Array, dict[int, Truncation]]:
+        """Which rows are cut now, and why; of several reasons the first that is listed here."""
+        truncated = diverged.copy()
+        reasons: dict[int, Truncation] = {}
+        if diverged.any():
+            reasons = dict.fromkeys(np.flatnonzero(diverged).tolist(), Truncation.DIVERGED)
+        oldest = self._steps.max()
+        for limit, why in (
+            (self.horizon, Truncation.HORIZON),
+            (self.time_limit, Truncation.TIME_LIMIT),
+        ):
+            if limit is not None and oldest >= limit:
+                reached = (self._steps >= limit) & ~truncated
+                reasons.update(dict.fromkeys(np.flatnonzero(reached).tolist(), why))
+                truncated |= reached
+        return truncated, reasons
 
     def _begin(self, rows: Array, fields: Mapping[str, Float64Array]) -> None:
         if self.engine.robot.na and "qpos" in fields:
@@ -215,7 +222,8 @@ class World:
                 f"The action of env {row} holds NaN: {control[row]}. Nothing was stepped; look at "
                 "the policy (exploding networks and unnormalised inputs are usual causes)."
             )
-        return np.clip(control, self._low, self._high)
+        # What np.clip does, at a third of its price for few rows.
+        return np.minimum(np.maximum(control, self._low), self._high)
 
 
 def _positive(name: str, value: int | None) -> int | None:

@@ -73,7 +73,7 @@ OPTIMIZERS = {"soap": soap, "adam": adam}
 
 DEFAULT = Preset(
     name="default",
-    model=ModelConfig(predictor="residual", width=64, blocks=2),
+    model=ModelConfig(predictor="residual", width=48, blocks=2),
     own_integrator=True,
     loss="whitened_increment",
     optimizer="soap",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -10,9 +10,15 @@ from torch import Tensor
 from mosim_gym.tasks.layout import ObservationLayout
 from mosim_gym.types import State
 
+#: What a task measures of a state: any structure of tensors ``(batch, ...)``.
+M = TypeVar("M")
 
-class Task(Protocol):
-    """A task as a function of the state, batched and differentiable, equal to dm_control's.
+
+class Task(Protocol[M]):
+    """A task as functions of the state, batched and differentiable, equal to dm_control's.
+
+    As in dm_control, what is measured (where the finger is) is kept apart from what is made of it
+    (observation, reward): it is computed once a step, and all three read it.
 
     Attributes:
         layout: the parts of its observation.
@@ -26,14 +32,18 @@ class Task(Protocol):
         """Draw `n` states from the task's own start distribution, float64."""
         ...
 
-    def observe(self, state: State) -> Tensor:
+    def measure(self, state: State) -> M:
+        """What observation, reward and termination depend on."""
+        ...
+
+    def observe(self, measured: M) -> Tensor:
         """Observation ``(batch, layout.size)`` in native order."""
         ...
 
-    def reward(self, state: State, action: Tensor) -> Tensor:
-        """Reward ``(batch,)`` for arriving in `state` under `action` ``(batch, nu)``."""
+    def reward(self, measured: M, action: Tensor) -> Tensor:
+        """Reward ``(batch,)`` for arriving at what was measured under `action` ``(batch, nu)``."""
         ...
 
-    def terminated(self, state: State) -> Tensor | None:
+    def terminated(self, measured: M) -> Tensor | None:
         """Which rows have ended, ``(batch,)`` bool; ``None`` for a task that never ends."""
         ...

@@ -7,7 +7,7 @@ The target's position is no part of qpos (dm_control moves a geom of the model),
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -16,11 +16,18 @@ from torch import Tensor
 from mosim_gym.tasks.layout import ObservationLayout
 from mosim_gym.types import State
 
-_ARM_LENGTH = 0.12
-_HAND_LENGTH = 0.12
+_LINK_LENGTH = 0.12
 _FINGER_RADIUS = 0.01
 _WRIST_RANGE = float(np.deg2rad(160))
 _TARGET_DISTANCE = (0.05, 0.20)
+
+
+class Measured(NamedTuple):
+    """Joint angles in radians, the way from finger to target in metres, joint speeds."""
+
+    qpos: Tensor
+    to_target: Tensor
+    qvel: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +54,28 @@ class Reacher:
             context=torch.from_numpy(target),
         )
 
-    def observe(self, state: State) -> Tensor:
-        """Joint angles, vector from finger to target, joint speeds: ``(batch, 6)``."""
-        return torch.cat([state.qpos, self._to_target(state), state.qvel], 1)
-
-    def reward(self, state: State, action: Tensor) -> Tensor:
-        """1 while finger and target overlap, else 0; ``(batch,)``."""
-        radii = self.target_radius + _FINGER_RADIUS
-        return (self._to_target(state).norm(dim=1) <= radii).to(state.qpos.dtype)
-
-    def terminated(self, state: State) -> None:
-        """Reacher never ends of itself."""
-        return None
-
-    @staticmethod
-    def _to_target(state: State) -> Tensor:
+    def measure(self, state: State) -> Measured:
+        """Where the finger is, seen from the target."""
         if state.context is None:
             raise ValueError("Reacher needs the target's (x, y) in State.context; it is None.")
-        # Both links turn about z, so the finger is a sum of two planar vectors.
-        shoulder, hand = state.qpos[:, :1], state.qpos.sum(1, keepdim=True)
-        elbow = torch.cat([shoulder.cos(), shoulder.sin()], 1)
-        finger = torch.cat([hand.cos(), hand.sin()], 1)
-        return state.context - _ARM_LENGTH * elbow - _HAND_LENGTH * finger
+        # Both links turn about z and are equally long, so the finger is a sum of two unit vectors.
+        headings = state.qpos.cumsum(1)
+        finger = torch.stack([headings.cos().sum(1), headings.sin().sum(1)], 1)
+        to_target = torch.sub(state.context, finger, alpha=_LINK_LENGTH)
+        return Measured(state.qpos, to_target, state.qvel)
+
+    def observe(self, measured: Measured) -> Tensor:
+        """Joint angles, vector from finger to target, joint speeds: ``(batch, 6)``."""
+        return torch.cat(measured, 1)
+
+    def reward(self, measured: Measured, action: Tensor) -> Tensor:
+        """1 while finger and target overlap, else 0; ``(batch,)``."""
+        distance = torch.linalg.vector_norm(measured.to_target, dim=1)
+        return (distance <= self.target_radius + _FINGER_RADIUS).to(distance.dtype)
+
+    def terminated(self, measured: Measured) -> None:
+        """Reacher never ends of itself."""
+        return None
 
 
 def easy() -> Reacher:

@@ -145,7 +145,9 @@ def observation_of(info):
     from mosim_gym.tasks import reacher
     from mosim_gym.types import State
 
-    return reacher.easy().observe(State.from_numpy(info["mosim/state"])).numpy().astype(np.float32)
+    task = reacher.easy()
+    measured = task.measure(State.from_numpy(info["mosim/state"]))
+    return task.observe(measured).numpy().astype(np.float32)
 
 
 def test_physics_that_diverges_truncates_at_the_last_finite_state(caplog):
