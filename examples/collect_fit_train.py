@@ -10,7 +10,7 @@ from mosim_gym.data.collect import collect
 from mosim_gym.fit import fit
 
 
-def main(episodes: int = 300, fit_steps: int = 12_000, updates: int = 12_000) -> float:
+def main(episodes: int = 300, fit_steps: int = 20_000, updates: int = 12_000) -> float:
     """Record, fit, train; the mean return of the agent in true physics."""
     folder = Path("runs/collect_fit_train")
     real = gym.make("mosim_gym:MoSim/reacher-easy-v0", dynamics="mujoco")

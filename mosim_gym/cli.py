@@ -245,6 +245,3 @@ def main() -> None:
     except MosimError as error:
         print(f"mosim-gym: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("mosim-gym: interrupted.", file=sys.stderr)
-        sys.exit(130)

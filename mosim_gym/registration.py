@@ -23,6 +23,7 @@ class TaskRow:
         task: dm_control's task.
         body: fingerprint of the body after the task has initialised it; a learned model must have
             been made for this one.
+        n_substeps: physics steps a control step; a learned model must take as many.
         max_episode_steps: control steps until the time limit, dm_control's own.
         torch_task: ``module:function`` of its torch-native twin.
         checkpoint: the shipped model used when none is asked for.
@@ -31,6 +32,7 @@ class TaskRow:
     domain: str
     task: str
     body: str
+    n_substeps: int
     max_episode_steps: int
     torch_task: str
     checkpoint: str
@@ -47,9 +49,11 @@ class TaskRow:
         return task
 
 
+_REACHER = "42e3b14e6f4a4008"
+
 ROWS = (
-    TaskRow("reacher", "easy", "42e3b14e6f4a4008", 1000, "mosim_gym.tasks.reacher:easy", "reacher"),
-    TaskRow("reacher", "hard", "42e3b14e6f4a4008", 1000, "mosim_gym.tasks.reacher:hard", "reacher"),
+    TaskRow("reacher", "easy", _REACHER, 1, 1000, "mosim_gym.tasks.reacher:easy", "reacher"),
+    TaskRow("reacher", "hard", _REACHER, 1, 1000, "mosim_gym.tasks.reacher:hard", "reacher"),
 )
 
 

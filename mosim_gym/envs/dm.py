@@ -13,6 +13,7 @@ from dm_env import specs
 
 from mosim_gym.envs.options import WorldOptions, build_world
 from mosim_gym.envs.world import World
+from mosim_gym.errors import MosimError
 from mosim_gym.registration import find_row
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.types import Array
@@ -93,6 +94,8 @@ def load(
     """
     from mosim_gym.tasks.mujoco import load_dm_env
 
+    if "obs_order" in env_kwargs:
+        raise MosimError("load() gives dm_control's own dictionaries; leave obs_order out.")
     row = find_row(domain, task)
     others = dict(task_kwargs or {})
     seed = others.pop("random", None)

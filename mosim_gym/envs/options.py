@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypedDict, TypeVar
 
+import torch
+
 from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.envs.engine import Engine
 from mosim_gym.envs.resets import open_resets
@@ -133,16 +135,29 @@ def _learned_engine(
     from mosim_gym.envs.learned import LearnedEngine
 
     name = options.get("checkpoint") or row.checkpoint
-    checkpoint = load_checkpoint(name, device=options.get("device", "cpu"))
+    checkpoint = load_checkpoint(name, device=_device(options.get("device", "cpu")))
     robot = checkpoint.simulator.spec
-    if robot.fingerprint != row.body:
+    if (robot.fingerprint, robot.n_substeps) != (row.body, row.n_substeps):
         raise CheckpointError(
             f"The checkpoint {name!r} was made for another body: {robot.name} with fingerprint "
-            f"{robot.fingerprint}; {row.env_id} has {row.body}. Collect data of this task and fit "
+            f"{robot.fingerprint} and {robot.n_substeps} physics steps a control step; "
+            f"{row.env_id} has {row.body} and {row.n_substeps}. Collect data of this task and fit "
             f"a model: mosim-gym collect {row.domain} --out DIR, mosim-gym fit DIR --out FOLDER."
         )
     engine = LearnedEngine(checkpoint.simulator, row.make_task(), num_envs)
     return engine, checkpoint.trusted_horizon
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise MosimError(
+            f'device={name!r} is no torch device; expected "cpu", "cuda", ...'
+        ) from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise MosimError(f'device={name!r}, but torch finds no GPU here; use device="cpu".')
+    return device
 
 
 def _horizon(asked: int | str | None, trusted: int | None) -> int | None:

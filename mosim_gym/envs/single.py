@@ -12,6 +12,7 @@ from mosim_gym.envs.info import row_fields, row_info
 from mosim_gym.envs.options import WorldOptions, build_world, obs_order_of
 from mosim_gym.envs.resets import ResetSource
 from mosim_gym.envs.spaces import ObservationFormat, action_space, row_of
+from mosim_gym.errors import MosimError
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.tasks.render import RENDER_MODES, SceneRenderer, check_render_mode
 from mosim_gym.types import Array
@@ -81,7 +82,13 @@ class MosimEnv(gym.Env[Any, Array]):
 
     def step(self, action: Array) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One control step under `action` ``(nu,)``, clipped to the action space."""
-        outcome = self.world.step(np.asarray(action)[None])
+        action = np.asarray(action)
+        if action.shape != self.action_space.shape:
+            raise MosimError(
+                f"The action has shape {action.shape}; expected {self.action_space.shape}: one "
+                f"entry an actuator of {self.robot.name}."
+            )
+        outcome = self.world.step(action[None])
         return (
             row_of(self._format.pack(outcome.observation), 0),
             float(outcome.reward[0]),

@@ -80,7 +80,7 @@ DEFAULT = Preset(
     learning_rate=3e-3,
     batch_size=2048,
     clip=1.0,
-    steps=12_000,
+    steps=20_000,
     patience=0.5,
     stages=(Stage(Part.PREDICTOR),),
 )

@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 import mosim_gym
 from mosim_gym.dynamics.checkpoint import load_checkpoint, save_checkpoint
@@ -242,3 +243,16 @@ def test_stepping_on_needs_a_reset_where_nothing_was_started():
     env = gym.make(ENV_ID, dynamics="mujoco")
     with pytest.raises(gym.error.ResetNeeded, match="reset"):
         env.step(np.zeros(2))
+
+
+def test_a_device_that_is_not_there_is_named(checkpoint):
+    with pytest.raises(MosimError, match=r"device='nonsense' is no torch device; expected \"cpu\""):
+        gym.make("MoSim/reacher-easy-v0", checkpoint=checkpoint, device="nonsense")
+    if not torch.cuda.is_available():
+        with pytest.raises(MosimError, match=r"device='cuda', but torch finds no GPU here"):
+            gym.make("MoSim/reacher-easy-v0", checkpoint=checkpoint, device="cuda")
+
+
+def test_load_refuses_an_observation_order(checkpoint):
+    with pytest.raises(MosimError, match=r"leave obs_order out"):
+        mosim_gym.load("reacher", "easy", checkpoint=checkpoint, obs_order="sorted")
