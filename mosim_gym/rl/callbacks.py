@@ -76,6 +76,11 @@ class JudgeCallback(BaseCallback):
             self.judge()
         return True
 
+    def _on_training_end(self) -> None:
+        # The last updates come after the last step.
+        if not self.curve or self.curve[-1].updates < self.updates:
+            self.judge()
+
     @property
     def updates(self) -> int:
         """Gradient updates so far."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from stable_baselines3.common.buffers import NStepReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 
@@ -86,7 +87,9 @@ class AgentPreset:
             "gradient_steps": self.gradient_steps,
             "tau": self.tau,
             "gamma": self.gamma,
-            "n_steps": self.n_steps,
+            # SB3's own n_steps argument does the same, but warns whenever such an agent is loaded.
+            "replay_buffer_class": NStepReplayBuffer,
+            "replay_buffer_kwargs": {"n_steps": self.n_steps, "gamma": self.gamma},
             "ent_coef": self.ent_coef,
             "policy_kwargs": {"net_arch": list(self.net_arch)},
             **self.further,
