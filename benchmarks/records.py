@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from mosim_gym.files import write_text_atomically
 from mosim_gym.versions import environment_record
 
 RESULTS = Path(__file__).parent / "results"
@@ -21,15 +22,14 @@ def write_csv(name: str, rows: Sequence[Mapping[str, Any]], **facts: Any) -> Pat
     """Write ``results/<name>.csv``; comment lines tell command, versions, machine and `facts`."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.csv"
-    temporary = path.with_suffix(".csv.tmp")
-    with temporary.open("w", newline="") as file:
-        command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
-        for key, value in {"command": command, **environment_record(), **facts}.items():
-            file.write(f"# {key}: {json.dumps(value)}\n")
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(temporary, path)
+    text = io.StringIO()
+    command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    for key, value in {"command": command, **environment_record(), **facts}.items():
+        text.write(f"# {key}: {json.dumps(value)}\n")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text_atomically(path, text.getvalue())
     print(f"wrote {path}")
     return path
 

@@ -2,8 +2,8 @@
 
 SAC on reacher-easy and TQC on reacher-hard, three seeds each, with ``dynamics="learned"`` and
 ``"mujoco"``, same settings and updates; 20 whole episodes of true physics a run, by the agent as
-it is after its last update. Goes on where it stopped: finished runs are in the CSV. Runs are
-spread over ``--jobs`` processes of one thread each.
+it is after its last update. Goes on where it stopped: finished runs are in the CSV and are not done
+again while the preset is the same. Runs are spread over ``--jobs`` processes of one thread each.
 
 Run: python benchmarks/zero_shot.py [--quick] [--jobs 2]
 """
@@ -11,18 +11,22 @@ Run: python benchmarks/zero_shot.py [--quick] [--jobs 2]
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
+import json
 import multiprocessing
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from records import new_figure, read_csv, save_figure, write_csv
 from scipy.stats import t as student_t
+
+from mosim_gym.rl.presets import PRESETS, Algorithm
 
 EXPERIMENTS = (("MoSim/reacher-easy-v0", "sac"), ("MoSim/reacher-hard-v0", "tqc"))
 DYNAMICS = ("learned", "mujoco")
@@ -40,9 +44,15 @@ class Job:
     updates: int | None
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
+    def key(self) -> tuple[str, ...]:
         """What identifies its row."""
-        return (self.env_id, self.algo, self.dynamics, str(self.seed))
+        return (self.env_id, self.algo, self.dynamics, str(self.seed), preset_hash(self.algo))
+
+
+def preset_hash(algo: str) -> str:
+    """Eight digits that change with any setting of the agent."""
+    settings = json.dumps(asdict(PRESETS[Algorithm(algo)]), sort_keys=True)
+    return hashlib.sha256(settings.encode()).hexdigest()[:8]
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -71,6 +81,7 @@ def run(job: Job) -> dict[str, Any]:
         "algo": job.algo,
         "dynamics": job.dynamics,
         "seed": job.seed,
+        "preset": preset_hash(job.algo),
         "updates": result.updates,
         "steps": result.steps,
         "real_steps": result.real_steps,
@@ -137,7 +148,8 @@ def main() -> None:
     updates = QUICK_UPDATES if arguments.quick else None
     seeds = range(1 if arguments.quick else arguments.seeds)
     rows: list[dict[str, Any]] = list(read_csv(name))
-    done = {(r["env_id"], r["algo"], r["dynamics"], str(r["seed"])) for r in rows}
+    columns = ("env_id", "algo", "dynamics", "seed", "preset")
+    done = {tuple(str(row.get(name)) for name in columns) for row in rows}
     # Seeds outermost: every experiment has some result early.
     jobs = [
         Job(env_id, algo, dynamics, seed, updates)

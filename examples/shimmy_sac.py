@@ -1,7 +1,6 @@
 """You train on Shimmy's dm_control already: keep the states, and go on in the model."""
 
 import sys
-import warnings
 
 import gymnasium as gym
 import shimmy
@@ -13,13 +12,14 @@ import mosim_gym
 
 def main(real_steps: int = 1_500, model_steps: int = 5_000) -> int:
     """SAC on Shimmy's reacher, then on the model from the states Shimmy's env was in."""
-    warnings.filterwarnings("ignore", message=".*Box observation space.*")
     gym.register_envs(shimmy)
     real = mosim_gym.PhysicsStateInfo(gym.make("dm_control/reacher-easy-v0"))
     agent = SAC(
         "MlpPolicy",
         FlattenObservation(real),
         replay_buffer_class=mosim_gym.StateReplayBuffer,
+        # Which body the states are of: a model of another one would refuse them.
+        replay_buffer_kwargs={"robot": real.robot},
         learning_starts=500,
     )
     agent.learn(real_steps)

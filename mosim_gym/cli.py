@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from mosim_gym.errors import MosimError, unknown_name
+from mosim_gym.files import write_json
 from mosim_gym.registration import ROWS, TaskRow
 
 app = typer.Typer(
@@ -55,7 +56,10 @@ def collect(
     out: Out,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes the folder shall hold.")] = 300,
     policy: Annotated[
-        Path | None, typer.Option(help="An SB3 agent (.zip); random by default.")
+        Path | None,
+        typer.Option(
+            help="An SB3 agent (.zip, partly pickled: only one you trust); random by default."
+        ),
     ] = None,
     resample: Annotated[float, typer.Option(help="Chance a step of a new random action.")] = 0.2,
     zeros: Annotated[float, typer.Option(help="Share of new random actions that is zero.")] = 0.1,
@@ -100,12 +104,15 @@ def fit(
     minutes: Annotated[
         float | None, typer.Option(help="Instead of --steps; turned into steps once.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Of torch.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads torch computes with.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on with an unfinished fit.")] = True,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Train a model on recorded motion; run it again to go on after an interruption."""
+    """Train a model on recorded motion.
+
+    Run it again to go on after an interruption; a finished fit is done anew and replaces --out.
+    """
     from mosim_gym.fit.trainer import fit as train_model
 
     result = train_model(
@@ -129,6 +136,9 @@ def evaluate(
     checkpoint: Annotated[str, typer.Argument(help="A shipped name or a folder.")],
     data: Annotated[Path, typer.Option(help="A dataset the model was not trained on.")],
     horizon: Annotated[int, typer.Option(min=1, help="Control steps of a rollout.")] = 100,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Also write the figures (JSON).")
+    ] = None,
 ) -> None:
     """Measure a model's open-loop error on recorded motion."""
     from mosim_gym.data.dataset import Dataset
@@ -139,14 +149,16 @@ def evaluate(
     dataset = Dataset.open(data)
     simulator.spec.require_same_body(dataset.spec, f"The dataset {data}")
     errors = horizon_errors(simulator, dataset.windows(horizon))
-    print(f"{checkpoint} on {data}: {len(errors.squared)} rollouts of {horizon} control steps")
+    marks = (*(h for h in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if h < horizon), horizon)
+    n, lost = len(errors.squared), int(errors.diverged.sum())
+    print(f"{checkpoint} on {data}: {n} rollouts of {horizon} control steps; diverged: {lost}")
     print(f"{'steps':>6} {'MSE mean':>10} {'MSE median':>10} {'still valid':>12}")
-    marks = sorted(
-        {h for h in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if h < horizon} | {horizon}
-    )
     for h in marks:
         mse, share = errors.mse(h), errors.share_valid[h - 1]
         print(f"{h:>6} {mse.mean():>10.2e} {mse.median():>10.2e} {share:>12.1%}")
+    if out is not None:
+        write_json(out, {"checkpoint": checkpoint, "data": str(data), **errors.summary(marks)})
+        print(f"Written to {out}")
 
 
 @app.command()
@@ -162,6 +174,7 @@ def render(
         str | None, typer.Option(help="The model; the task's own by default.")
     ] = None,
     seed: Seed = 0,
+    quiet: Quiet = False,
 ) -> None:
     """Film the model beside true physics, same start and actions (needs OpenGL)."""
     from mosim_gym.data.policies import AgentPolicy, HeldRandomPolicy
@@ -176,7 +189,14 @@ def render(
         else AgentPolicy(agent)
     )
     worst = render_comparison(
-        env_id, policy, out, steps=steps, seed=seed, checkpoint=checkpoint, every=every
+        env_id,
+        policy,
+        out,
+        steps=steps,
+        seed=seed,
+        checkpoint=checkpoint,
+        every=every,
+        progress=not quiet,
     )
     print(f"Left true physics, right the model; positions differ by {worst:.2g} at most.")
     print(f"Written to {out}")
@@ -215,6 +235,8 @@ def train(
     if result.curve:
         plot_curve(result.curve, result.folder / "curve.png", title)
     print(f"\n{result_table(result, title)}\nWritten to {result.folder}")
+    if result.interrupted:
+        raise typer.Exit(130)
 
 
 @app.command()

@@ -175,12 +175,14 @@ class Trajectory:
         qvel: ``(batch, T + 1, nv)``.
         act: ``(batch, T + 1, na)`` or ``None``.
         diverged: ``(batch,)`` bool; such a row repeats its last valid state from there on.
+        valid_steps: ``(batch,)`` int64, control steps before it diverged; T for rows that did not.
     """
 
     qpos: Tensor
     qvel: Tensor
     act: Tensor | None
     diverged: Tensor
+    valid_steps: Tensor
 
     @property
     def horizon(self) -> int:

@@ -142,5 +142,6 @@ def test_states_of_different_kinds_do_not_mix():
 
 
 def test_horizon_of_a_trajectory_counts_steps():
-    path = Trajectory(torch.zeros(3, 6, 2), torch.zeros(3, 6, 2), None, torch.zeros(3).bool())
+    states = torch.zeros(3, 6, 2)
+    path = Trajectory(states, states, None, torch.zeros(3).bool(), torch.full((3,), 5))
     assert path.horizon == 5

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mosim_gym.data.dataset import Dataset
-from mosim_gym.data.policies import HeldRandomPolicy, Policy
+from mosim_gym.data.policies import AgentPolicy, HeldRandomPolicy, Policy
 from mosim_gym.data.recorder import Recorder
 from mosim_gym.errors import DatasetError
 from mosim_gym.robots.spec import RobotSpec
@@ -58,12 +58,17 @@ def collect(
     Raises:
         DatasetError: if the folder holds something else or cannot be written, or the environment
             does not report its body or its states.
+        MosimError: if the policy is an agent that cannot act in the environment.
     """
-    if episodes < 1:
-        raise DatasetError(f"episodes is {episodes!r}; expected an integer >= 1.")
+    # NumPy's integers become Python's, which the metadata can hold.
+    episodes, seed = _integer("episodes", episodes, 1), _integer("seed", seed, 0)
     acting = _held_random(env) if policy is None else policy
+    # Before the Recorder makes the folder.
+    if isinstance(acting, AgentPolicy):
+        acting.check(env)
     recorded = env
     if max_episode_steps is not None:
+        max_episode_steps = _integer("max_episode_steps", max_episode_steps, 1)
         recorded = gym.wrappers.TimeLimit(env, max_episode_steps)
     recorder = Recorder(
         recorded,
@@ -91,7 +96,11 @@ def collect(
 
 
 def _run(recorder: Recorder, episodes: int, policy: Policy, seed: int, progress: bool) -> None:
-    present = min(recorder.next_index, episodes)
+    present = recorder.next_index
+    if present >= episodes:
+        if progress:
+            print(f"Nothing to record: of {episodes} episodes asked for, all are there already.")
+        return
     steps, began = 0, time.monotonic()
     with tqdm(total=episodes, initial=present, unit="episode", disable=not progress) as bar:
         while (index := recorder.next_index) < episodes:
@@ -108,6 +117,12 @@ def _episode(recorder: Recorder, policy: Policy, seed: int, index: int) -> int:
         observation, _, terminated, truncated, _ = recorder.step(policy(observation))
         steps, done = steps + 1, terminated or truncated
     return steps
+
+
+def _integer(name: str, value: Any, lowest: int) -> int:
+    if not isinstance(value, int | np.integer) or value < lowest:
+        raise DatasetError(f"{name} is {value!r}; expected an integer >= {lowest}.")
+    return int(value)
 
 
 def _held_random(env: gym.Env[Any, Any]) -> HeldRandomPolicy:

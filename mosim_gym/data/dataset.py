@@ -21,6 +21,7 @@ from mosim_gym.data.episode import Episode, load_episode
 from mosim_gym.data.files import not_whole
 from mosim_gym.data.metadata import Metadata, read_metadata
 from mosim_gym.errors import DatasetError
+from mosim_gym.files import as_path
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.types import State
 
@@ -84,7 +85,7 @@ class Dataset:
             DatasetError: if the folder or its metadata is missing or foreign, its schema newer
                 than this version reads, or an episode file truncated.
         """
-        folder = Path(path)
+        folder = as_path(path, "a dataset folder", DatasetError)
         metadata = read_metadata(folder)
         files = tuple(episode_files(folder).values())
         for file in files:

@@ -8,10 +8,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from mosim_gym.data.files import write_atomically
 from mosim_gym.errors import DatasetError, MosimError
+from mosim_gym.files import write_text_atomically
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.versions import installed_versions
 
@@ -102,11 +102,7 @@ class Metadata:
 def write_metadata(folder: Path, metadata: Metadata) -> None:
     """Write ``metadata.json`` into a folder, atomically."""
     text = json.dumps(metadata.to_json(), indent=2) + "\n"
-
-    def write(file: BinaryIO) -> None:
-        file.write(text.encode())
-
-    write_atomically(folder / FILE_NAME, write)
+    write_text_atomically(folder / FILE_NAME, text, DatasetError)
 
 
 def read_metadata(folder: Path) -> Metadata:

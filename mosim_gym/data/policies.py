@@ -12,10 +12,13 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import ArrayLike
 
 from mosim_gym.errors import MosimError, unknown_name
+from mosim_gym.files import as_path
 from mosim_gym.types import Array, Float64Array
 
 if TYPE_CHECKING:
@@ -136,18 +139,30 @@ class AgentPolicy:
 
     def __init__(self, path: str | Path, algo: str | None = None) -> None:
         """See the class."""
-        file = Path(path)
+        file = as_path(path, "a zip written by SB3's model.save()")
         if not file.exists() and file.with_name(file.name + ".zip").exists():
             file = file.with_name(file.name + ".zip")
         self._algo = _algorithm_in(file) if algo is None else algo
         self._digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12] if file.exists() else ""
-        self._model = _load(file, self._algo)
+        self._file, self._model = file, _load(file, self._algo)
         self._rng_state: Any = None
 
     @property
     def description(self) -> str:
         """The algorithm and the hash of the file."""
         return f"agent({self._algo}, sha256 {self._digest})"
+
+    def check(self, env: gym.Env[Any, Any]) -> None:
+        """Raise a MosimError that names the spaces, unless the agent can act in `env`."""
+        for kind, mine, given, fits in (
+            ("observations", self._model.observation_space, env.observation_space, _same_shape),
+            ("actions", self._model.action_space, env.action_space, _same_limits),
+        ):
+            if not fits(mine, given):
+                raise MosimError(
+                    f"The agent of {self._file} was trained with {kind} {mine}, the environment's "
+                    f"are {given}. Use an agent trained on this task, or the wrappers it had then."
+                )
 
     def reset(self, rng: np.random.Generator) -> None:
         """Begin an episode: the agent's noise follows from `rng`."""
@@ -172,6 +187,23 @@ class AgentPolicy:
             action, _ = self._model.predict(observation, deterministic=False)
             self._rng_state = torch.get_rng_state()
         return action
+
+
+def _same_shape(mine: spaces.Space[Any], given: spaces.Space[Any]) -> bool:
+    if isinstance(mine, spaces.Dict) and isinstance(given, spaces.Dict):
+        names = set(mine.spaces)
+        return names == set(given.spaces) and all(_same_shape(mine[n], given[n]) for n in names)
+    if isinstance(mine, spaces.Box) and isinstance(given, spaces.Box):
+        # SB3 puts the channels of images first.
+        return mine.shape in (given.shape, (*given.shape[2:], *given.shape[:2]))
+    return mine == given
+
+
+def _same_limits(mine: spaces.Space[Any], given: spaces.Space[Any]) -> bool:
+    if isinstance(mine, spaces.Box) and isinstance(given, spaces.Box) and mine.shape == given.shape:
+        # The agent scales its actions to these; the limits of observations do not reach it.
+        return np.allclose(mine.low, given.low) and np.allclose(mine.high, given.high)
+    return mine == given
 
 
 def _algorithm_in(file: Path) -> str:

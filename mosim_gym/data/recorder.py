@@ -10,11 +10,11 @@ import numpy as np
 
 from mosim_gym.data.dataset import episode_files, episode_path
 from mosim_gym.data.episode import save_episode
-from mosim_gym.data.files import cannot_write
 from mosim_gym.data.metadata import FILE_NAME, Metadata, read_metadata, write_metadata
 from mosim_gym.data.recording import Recording, Step
 from mosim_gym.data.states import STATE, STATE_BEFORE, SUBSTEPS, StateArrays, read_state
 from mosim_gym.errors import DatasetError
+from mosim_gym.files import as_path, cannot_write
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.types import Float64Array
 
@@ -69,7 +69,7 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
                 f"The environment's actions are {space}; expected a Box of shape ({spec.nu},), "
                 f"one number for each actuator of {spec.name}."
             )
-        self.path = Path(out)
+        self.path = as_path(out, "a dataset folder to record to", DatasetError)
         self.dataset_metadata = Metadata(
             robot=spec,
             source=_id_of(env) if source is None else source,
@@ -209,7 +209,7 @@ def _prepare(folder: Path, metadata: Metadata) -> None:
             write_metadata(folder, metadata)
         (folder / "episodes").mkdir(exist_ok=True)
     except OSError as error:
-        raise cannot_write(folder, error) from error
+        raise cannot_write(folder, error, DatasetError) from error
 
 
 def _require_same(folder: Path, metadata: Metadata) -> None:

@@ -7,23 +7,17 @@ joint), so whoever wants to start model rollouts where a real agent has been mus
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 
-from mosim_gym.data.files import not_whole, read_npz, write_npz
-from mosim_gym.data.sources import (
-    CURRENT_REPLAY_VERSION,
-    REPLAY_VERSION,
-    STATE_PREFIX,
-    WHAT,
-    check_replay_version,
-)
-from mosim_gym.data.states import STATE_BEFORE, StateArrays, stack_states
+from mosim_gym.data.replay_file import ReplayFile, read_replay, require_like, write_replay
+from mosim_gym.data.states import STATE_BEFORE, StateArrays, check_state, stack_states
 from mosim_gym.errors import DatasetError
+from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.types import Array, State
 
 _ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
@@ -32,7 +26,53 @@ _ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "
 class _KeepsStates(ReplayBuffer):
     """What both kinds of buffer add to SB3's."""
 
+    _of_dicts: ClassVar[bool] = False
     _states: StateArrays | None = None
+    _robot: RobotSpec | None = None
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        device: torch.device | str = "auto",
+        n_envs: int = 1,
+        optimize_memory_usage: bool = False,
+        handle_timeout_termination: bool = True,
+        robot: RobotSpec | None = None,
+    ) -> None:
+        """See `StateReplayBuffer`."""
+        if isinstance(observation_space, spaces.Dict) != self._of_dicts:
+            raise DatasetError(
+                f"{type(self).__name__} was given the observation space {observation_space}. Use "
+                "StateDictReplayBuffer with MultiInputPolicy for a Dict and StateReplayBuffer for "
+                "all others, or wrap the environment in gymnasium.wrappers.FlattenObservation."
+            )
+        super().__init__(
+            buffer_size,
+            observation_space,
+            action_space,
+            device,
+            n_envs=n_envs,
+            optimize_memory_usage=optimize_memory_usage,
+            handle_timeout_termination=handle_timeout_termination,
+        )
+        self.robot = robot
+
+    @property
+    def robot(self) -> RobotSpec | None:
+        """The body the states are of, if known; saved with the buffer."""
+        return self._robot
+
+    @robot.setter
+    def robot(self, robot: RobotSpec | None) -> None:
+        _require_fits(robot, self._states)
+        self._robot = robot
+
+    @property
+    def spec(self) -> RobotSpec | None:
+        """The same as `robot`, under the name that reset sources give it."""
+        return self._robot
 
     def add(
         self,
@@ -50,20 +90,20 @@ class _KeepsStates(ReplayBuffer):
         """
         states = stack_states(infos)
         if self._states is None:
-            self._states = {
-                name: np.zeros((self.buffer_size, *value.shape)) for name, value in states.items()
-            }
-        for name, storage in self._states.items():
-            if name not in states or states[name].shape != storage.shape[1:]:
+            storage = {n: np.zeros((self.buffer_size, *v.shape)) for n, v in states.items()}
+            _require_fits(self._robot, storage)
+            self._states = storage
+        for name, kept in self._states.items():
+            if name not in states or states[name].shape != kept.shape[1:]:
                 given = states[name].shape if name in states else "missing"
                 raise DatasetError(
-                    f"{name} in info[{STATE_BEFORE!r}] is {given}; expected {storage.shape[1:]} "
+                    f"{name} in info[{STATE_BEFORE!r}] is {given}; expected {kept.shape[1:]} "
                     "as in earlier steps. Use one buffer for one robot."
                 )
         row = self.pos
         super().add(obs, next_obs, action, reward, done, infos)
-        for name, storage in self._states.items():
-            storage[row] = states[name]
+        for name, kept in self._states.items():
+            kept[row] = states[name]
 
     def __len__(self) -> int:
         """Number of states stored, all environments together."""
@@ -96,14 +136,16 @@ class _KeepsStates(ReplayBuffer):
         """
         # With optimize_memory_usage the row at `pos` holds the newest observation.
         rows = self.buffer_size if self.full else self.pos + 1
-        arrays = {name: value[:rows] for name, value in self._all_arrays().items()}
-        arrays |= {
-            REPLAY_VERSION: np.array(CURRENT_REPLAY_VERSION),
-            "size": np.array(self.size()),
-            "pos": np.array(self.pos),
-            "buffer_size": np.array(self.buffer_size),
-        }
-        write_npz(Path(path), arrays)
+        states = {} if self._states is None else self._states
+        content = ReplayFile(
+            states={name: value[:rows] for name, value in states.items()},
+            size=self.size(),
+            pos=self.pos,
+            buffer_size=self.buffer_size,
+            robot=self._robot,
+            arrays={name: value[:rows] for name, value in self._own_arrays().items()},
+        )
+        write_replay(path, content)
 
     def load(self, path: str | Path) -> None:
         """Fill this buffer, made with the same arguments, with what `save` wrote.
@@ -111,43 +153,30 @@ class _KeepsStates(ReplayBuffer):
         Raises:
             DatasetError: if the file is truncated or foreign, or belongs to another buffer; the
                 buffer is left as it was.
+            MosimError: if it holds states of another body than `robot`.
         """
-        file = Path(path)
-        arrays = read_npz(file, WHAT)
-        version = arrays.get(REPLAY_VERSION)
-        check_replay_version(file, None if version is None else int(version))
-        size, pos = self._check_counts(file, arrays)
-        states = {
-            name.removeprefix(STATE_PREFIX): value
-            for name, value in arrays.items()
-            if name.startswith(STATE_PREFIX) and name != REPLAY_VERSION
-        }
+        content, file = read_replay(path), Path(path)
+        if content.buffer_size != self.buffer_size:
+            raise DatasetError(
+                f"{file} holds a buffer of {content.buffer_size} rows, this one has "
+                f"{self.buffer_size}. Make it with the same buffer_size and n_envs."
+            )
+        if self._robot is not None and content.robot is not None:
+            self._robot.require_same_body(content.robot, str(file))
         targets = self._own_arrays()
         for name, target in targets.items():
-            _require_like(file, name, arrays.get(name), target)
-        loaded: StateArrays = {}
-        for name, value in states.items():
-            if value.ndim != 3 or value.shape[1] != self.n_envs or len(value) < size:
-                raise not_whole(file, WHAT, f"state {name} has shape {value.shape}")
-            loaded[name] = np.zeros((self.buffer_size, *value.shape[1:]))
-            loaded[name][: len(value)] = value
+            require_like(file, name, content.arrays.get(name), target)
+        states: StateArrays = {}
+        for name, value in content.states.items():
+            states[name] = np.zeros((self.buffer_size, self.n_envs, value.shape[2]))
+            require_like(file, name, value, states[name])
+            states[name][: len(value)] = value
+        robot = self._robot if content.robot is None else content.robot
+        _require_fits(robot, states)
         for name, target in targets.items():
-            target[: len(arrays[name])] = arrays[name]
-        self._states = loaded or None
-        self.pos, self.full = pos, size == self.buffer_size
-
-    def _check_counts(self, file: Path, arrays: dict[str, Array]) -> tuple[int, int]:
-        if not {"size", "pos", "buffer_size"} <= set(arrays):
-            raise not_whole(file, WHAT, "its counters are missing")
-        size, pos, capacity = (int(arrays[name]) for name in ("size", "pos", "buffer_size"))
-        if capacity != self.buffer_size:
-            raise DatasetError(
-                f"{file} holds a buffer of {capacity} rows, this one has {self.buffer_size} "
-                "(buffer_size // n_envs). Make it with the same buffer_size and n_envs."
-            )
-        if not (0 <= pos < capacity and (size == pos or size == capacity)):
-            raise not_whole(file, WHAT, f"its counters are size {size}, pos {pos}")
-        return size, pos
+            target[: len(content.arrays[name])] = content.arrays[name]
+        self._states, self._robot = states or None, robot
+        self.pos, self.full = content.pos, content.size == self.buffer_size
 
     def _stored(self) -> StateArrays:
         if self._states is None or not self.size():
@@ -168,10 +197,6 @@ class _KeepsStates(ReplayBuffer):
                 arrays[name] = value
         return arrays
 
-    def _all_arrays(self) -> dict[str, Array]:
-        states = {} if self._states is None else self._states
-        return self._own_arrays() | {STATE_PREFIX + name: v for name, v in states.items()}
-
 
 class StateReplayBuffer(_KeepsStates):
     """SB3's `ReplayBuffer` that also keeps the physics states of its observations.
@@ -179,6 +204,10 @@ class StateReplayBuffer(_KeepsStates):
     Use it as ``SAC("MlpPolicy", env, replay_buffer_class=StateReplayBuffer)`` on an environment
     whose infos hold ``mosim/state_before`` (mosim_gym's, or any in `PhysicsStateInfo`). The states
     are float64; room for them is made at the first ``add``.
+
+    A buffer does not see the environment, hence not the body. Say which it is, and a model of
+    another body of equal sizes refuses to start from these states, live or saved; give
+    ``replay_buffer_kwargs={"robot": env.get_wrapper_attr("robot")}``, or set `robot` later.
 
     Args:
         buffer_size: capacity in steps, all environments together.
@@ -189,47 +218,27 @@ class StateReplayBuffer(_KeepsStates):
         optimize_memory_usage: as in SB3; the state of the row that is overwritten next then is
             that of an older observation.
         handle_timeout_termination: as in SB3.
-    """
+        robot: the body, if known.
 
-    def __init__(
-        self,
-        buffer_size: int,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        device: torch.device | str = "auto",
-        n_envs: int = 1,
-        optimize_memory_usage: bool = False,
-        handle_timeout_termination: bool = True,
-    ) -> None:
-        """See the class."""
-        if isinstance(observation_space, spaces.Dict):
-            raise DatasetError(
-                "StateReplayBuffer was given a Dict observation space. Use "
-                "replay_buffer_class=StateDictReplayBuffer with MultiInputPolicy, or wrap the "
-                "environment in gymnasium.wrappers.FlattenObservation."
-            )
-        super().__init__(
-            buffer_size,
-            observation_space,
-            action_space,
-            device,
-            n_envs=n_envs,
-            optimize_memory_usage=optimize_memory_usage,
-            handle_timeout_termination=handle_timeout_termination,
-        )
+    Raises:
+        DatasetError: for a Dict observation space, or a robot that is none.
+    """
 
 
 class StateDictReplayBuffer(_KeepsStates, DictReplayBuffer):
-    """`StateReplayBuffer` for Dict observations, SB3's `DictReplayBuffer`."""
+    """`StateReplayBuffer` for Dict observations, SB3's `DictReplayBuffer`; same arguments."""
+
+    _of_dicts = True
 
 
-def _require_like(file: Path, name: str, given: Array | None, target: Array) -> None:
-    fits = given is not None and given.dtype == target.dtype and given.ndim == target.ndim
-    if given is None or not fits or given.shape[1:] != target.shape[1:]:
-        found = "missing" if given is None else f"{given.dtype} {given.shape[1:]}"
+def _require_fits(robot: RobotSpec | None, states: StateArrays | None) -> None:
+    """Raise unless `robot` is a body, and stored states ``(rows, n_envs, n)`` have its sizes."""
+    if robot is None:
+        return
+    if not isinstance(robot, RobotSpec):
         raise DatasetError(
-            f"{file}: {name} is {found}, in this buffer {target.dtype} {target.shape[1:]}. Make "
-            "the buffer with the same spaces, n_envs and options as the one that was saved."
+            f"robot is {robot!r}; expected a RobotSpec, as env.get_wrapper_attr('robot') of a "
+            "mosim_gym environment or of PhysicsStateInfo gives it."
         )
-    if len(given) > len(target):
-        raise not_whole(file, WHAT, f"{name} has {len(given)} rows")
+    if states:
+        check_state({n: v[0, 0] for n, v in states.items()}, "The buffer's state", robot)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from mosim_gym.dynamics.config import ModelConfig
 from mosim_gym.dynamics.simulator import Simulator
@@ -105,25 +105,24 @@ def save_checkpoint(
         "acceptance": dict(acceptance),
         "provenance": dict(provenance),
     }
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", suffix=".tmp", dir=path.parent))
-        temporary.chmod(0o755)
-        tensors = {k: v.detach().cpu().contiguous() for k, v in simulator.state_dict().items()}
-        save_file(tensors, temporary / WEIGHTS)
-        text = json.dumps(fields, indent=1, sort_keys=True, allow_nan=False)
-        (temporary / CONFIG).write_text(text + "\n", encoding="utf-8")
-        (temporary / CARD).write_text(card, encoding="utf-8")
-        _swap(temporary, path)
+        with _scratch_beside(path) as folder:
+            scratch = Path(folder)
+            # Made and written by ordinary calls, so that the user's umask says who may read.
+            new = scratch / "new"
+            new.mkdir()
+            tensors = {k: v.detach().cpu().contiguous() for k, v in simulator.state_dict().items()}
+            (new / WEIGHTS).write_bytes(save(tensors))
+            text = json.dumps(fields, indent=1, sort_keys=True, allow_nan=False)
+            (new / CONFIG).write_text(text + "\n", encoding="utf-8")
+            (new / CARD).write_text(card, encoding="utf-8")
+            _swap(new, path, scratch / "old")
     except OSError as error:
         raise CheckpointError(
             f"Cannot write a checkpoint to {path}: {error}. What was there is kept; "
             "choose a folder you may write to, on a disk with room."
         ) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
     return path
 
 
@@ -186,16 +185,18 @@ def read_summary(path: Path) -> CheckpointSummary:
                 f"{file} has schema_version {version!r}; this version of mosim_gym reads "
                 f"{SCHEMA_VERSION}. Install the version that wrote it, or fit it again."
             )
-        return CheckpointSummary(
+        summary = CheckpointSummary(
             path=path,
             spec=RobotSpec.from_json(fields["robot"]),
             config=ModelConfig.from_json(fields["model"]),
             acceptance=fields["acceptance"],
             provenance=fields["provenance"],
         )
+        _check_figures(summary)
+        return summary
     except CheckpointError:
         raise
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
             f"{file} is not the config of a mosim_gym checkpoint: {error!r}. Expected a folder "
             f"with {WEIGHTS} and {CONFIG}. {_REMAKE}"
@@ -206,9 +207,15 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
     """The folder of a checkpoint: an existing path, else a shipped name.
 
     Raises:
-        CheckpointError: for a path that is a file, and for ``hub:`` names (reserved).
+        CheckpointError: for what is neither name nor path, for a path that is a file, and for
+            ``hub:`` names (reserved).
         UnknownNameError: listing the shipped names.
     """
+    if not isinstance(name_or_path, str | Path):
+        raise CheckpointError(
+            f"A checkpoint was given as {name_or_path!r} ({type(name_or_path).__name__}); expected "
+            'the name of a shipped one ("reacher") or the path of a folder, as str or Path.'
+        )
     text = str(name_or_path)
     if text.startswith(_HUB):
         raise CheckpointError(
@@ -236,9 +243,19 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
 
 
 def list_checkpoints(folder: str | Path | None = None) -> list[CheckpointSummary]:
-    """The checkpoints in `folder`, by default the shipped ones, by name."""
+    """The checkpoints in `folder`, by default the shipped ones, by name.
+
+    Warns:
+        UserWarning: for each one whose config.json cannot be read; it is left out.
+    """
     folders = _shipped_folders() if folder is None else _checkpoint_folders(Path(folder))
-    return [read_summary(path) for path in folders]
+    summaries = []
+    for path in folders:
+        try:
+            summaries.append(read_summary(path))
+        except CheckpointError as error:
+            warnings.warn(f"A checkpoint is left out. {error}", stacklevel=2)
+    return summaries
 
 
 def require_replaceable(path: Path) -> None:
@@ -269,18 +286,32 @@ def _checkpoint_folders(folder: Path) -> list[Path]:
     return sorted(path for path in found if (path / CONFIG).is_file())
 
 
-def _swap(temporary: Path, path: Path) -> None:
-    """Rename `temporary` to `path`; what was there is moved aside first and back on failure."""
+def _check_figures(summary: CheckpointSummary) -> None:
+    for name in ("acceptance", "provenance"):
+        if not isinstance(getattr(summary, name), dict):
+            raise TypeError(f"{name} is {getattr(summary, name)!r}, not an object")
+    trusted = summary.acceptance.get("trusted_horizon")
+    if not isinstance(trusted, int | None):
+        raise TypeError(f"trusted_horizon is {trusted!r}, not an integer")
+
+
+def _scratch_beside(path: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder on the disk of `path`, removed with all that is left in it."""
+    return tempfile.TemporaryDirectory(
+        prefix=f".{path.name}-", suffix=".tmp", dir=path.parent, ignore_cleanup_errors=True
+    )
+
+
+def _swap(new: Path, path: Path, aside: Path) -> None:
+    """Rename `new` to `path`; what was there is moved to `aside` first and back on failure."""
     if not path.exists():
-        os.rename(temporary, path)
+        os.rename(new, path)
         return
     require_replaceable(path)
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", suffix=".tmp", dir=path.parent))
-    os.rename(path, aside / path.name)
     try:
-        os.rename(temporary, path)
-    except OSError:
-        os.rename(aside / path.name, path)
+        os.rename(path, aside)
+        os.rename(new, path)
+    except BaseException:  # Ctrl-C too
+        if not path.exists():
+            os.rename(aside, path)
         raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

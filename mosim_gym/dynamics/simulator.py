@@ -48,6 +48,8 @@ class Simulator(nn.Module):
         # The largest |qpos, qvel, act| of a state that is not diverged; fit bounds the speeds.
         finite = torch.full((spec.nq + spec.nv + spec.na,), torch.finfo(torch.float32).max)
         self.register_buffer("state_limits", finite)
+        # Kept: a spec counts its joints each time it is asked, and every step asks.
+        self._widths, self._nu = (spec.nq, spec.nv, spec.na), spec.nu
         self._method = get_method(config.integrator)
         self._manifold = Manifold(spec)
         self.to(config.precision.dtype)
@@ -136,7 +138,7 @@ class Simulator(nn.Module):
             action: one control per row, ``(batch, nu)``; not clipped here.
 
         Raises:
-            MosimError: if a width does not fit the body.
+            MosimError: if a width does not fit the body, or there is not one action a row.
         """
         state, action = self._cast(state, action)
         for _ in range(self.config.integrator_steps):
@@ -153,25 +155,27 @@ class Simulator(nn.Module):
         Raises:
             MosimError: if a width does not fit the body.
         """
-        if actions.ndim != 3 or actions.shape[0] != len(state):
+        if actions.ndim != 3 or actions.shape[::2] != (len(state), self.spec.nu):
             raise MosimError(
                 f"rollout got actions of shape {tuple(actions.shape)}; expected "
                 f"(batch, T, nu) = ({len(state)}, T, {self.spec.nu}) for {len(state)} states."
             )
-        state = self._cast(state, actions[:, 0])[0] if actions.shape[1] else state
+        state = self._cast_state(state)
         alive = self.is_valid(state)
-        states = [state]
+        states, valid = [state], [torch.zeros_like(alive)]
         for t in range(actions.shape[1]):
             following = self.step(state, actions[:, t])
             alive = alive & self.is_valid(following)
             state = _where(alive, following, state)
             states.append(state)
+            valid.append(alive)
         act = None if state.act is None else torch.stack([cast(Tensor, s.act) for s in states], 1)
         return Trajectory(
             torch.stack([s.qpos for s in states], 1),
             torch.stack([s.qvel for s in states], 1),
             act,
             ~alive,
+            torch.stack(valid, 1).sum(1),
         )
 
     def is_valid(self, state: State) -> Tensor:
@@ -186,22 +190,32 @@ class Simulator(nn.Module):
         self.state_limits[nq : nq + self.spec.nv] = fastest
 
     def _cast(self, state: State, action: Tensor) -> tuple[State, Tensor]:
-        spec = self.spec
-        na = 0 if state.act is None else state.act.shape[1]
-        given = (state.qpos.shape[1], state.qvel.shape[1], na, action.shape[-1])
-        expected = (spec.nq, spec.nv, spec.na, spec.nu)
-        if given != expected or action.shape[0] != state.qpos.shape[0]:
+        expected = (state.qpos.shape[0], self._nu)
+        if action.shape != expected:
             raise MosimError(
-                f"A step of {spec.name} got (qpos, qvel, act, action) of widths {given} in "
-                f"{len(state)} rows with {action.shape[0]} actions; expected widths {expected} "
-                "and as many actions as rows."
+                f"A step of {self.spec.name} got actions of shape {tuple(action.shape)}; expected "
+                f"(batch, nu) = {expected} for {expected[0]} states."
             )
         scale = self.acceleration_scale
-        if state.qpos.dtype is not scale.dtype or state.qpos.device != scale.device:
-            state = State(**{name: value.to(scale) for name, value in state.items()})
         if action.dtype is not scale.dtype or action.device != scale.device:
             action = action.to(scale)
-        return state, action
+        return self._cast_state(state), action
+
+    def _cast_state(self, state: State) -> State:
+        qpos, qvel, act, context = state.qpos, state.qvel, state.act, state.context
+        given = (qpos.shape[1], qvel.shape[1], 0 if act is None else act.shape[1])
+        if given != self._widths:
+            raise MosimError(
+                f"{self.spec.name} got states with (qpos, qvel, act) of widths {given}; expected "
+                f"(nq, nv, na) = {self._widths}."
+            )
+        # Field by field, not by State.items: this is run at every step, of one row too.
+        scale = self.acceleration_scale
+        dtype, device = scale.dtype, scale.device
+        for value in (qpos, qvel, act, context):
+            if value is not None and (value.dtype is not dtype or value.device != device):
+                return State(**{name: field.to(scale) for name, field in state.items()})
+        return state
 
 
 def _where(rows: Tensor, yes: State, no: State) -> State:

@@ -11,6 +11,7 @@ import dm_env
 import numpy as np
 from dm_env import specs
 
+from mosim_gym.envs.learned import LearnedEngine
 from mosim_gym.envs.options import WorldOptions, build_world
 from mosim_gym.envs.world import World
 from mosim_gym.errors import MosimError
@@ -107,7 +108,9 @@ def load(
     options = cast(WorldOptions, {**env_kwargs, "task_kwargs": others})
     world = build_world(domain, task, 1, options, time_limit=steps, state_info=False)
     if isinstance(seed, np.random.RandomState):
-        seed = int(seed.randint(2**31))
+        # True physics goes on with it, as dm_control would; a learned batch draws a seed from it.
+        world.engine.seed([0], [seed])
+        seed = int(seed.randint(2**31)) if isinstance(world.engine, LearnedEngine) else None
     if seed is not None:
         world.seed(seed)
     return MosimDmEnv(world, true.action_spec(), true.observation_spec())

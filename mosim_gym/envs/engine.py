@@ -12,6 +12,8 @@ from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.tasks.layout import ObservationLayout
 from mosim_gym.types import Array, Float64Array
 
+#: A number, or dm_control's own kind of generator.
+Seed = int | np.random.RandomState
 #: Any of qpos, qvel, act, context, each ``(rows, n)``.
 Fields = Mapping[str, Float64Array]
 
@@ -48,7 +50,7 @@ class Engine(Protocol):
     context_size: int
     num_envs: int
 
-    def seed(self, rows: Sequence[int], seeds: Sequence[int]) -> None:
+    def seed(self, rows: Sequence[int], seeds: Sequence[Seed]) -> None:
         """Seed the given rows, where rows have random numbers of their own."""
         ...
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from mosim_gym.dynamics.simulator import Simulator
-from mosim_gym.envs.engine import Fields, Reading
+from mosim_gym.envs.engine import Fields, Reading, Seed
 from mosim_gym.tasks.base import Task
 from mosim_gym.types import Array, Float64Array, State
 
@@ -40,7 +40,7 @@ class LearnedEngine:
         self._state = self._cast(task.initial_states(num_envs, np.random.default_rng(0)))
         self._observation = self._observed(self._state)
 
-    def seed(self, rows: Sequence[int], seeds: Sequence[int]) -> None:
+    def seed(self, rows: Sequence[int], seeds: Sequence[Seed]) -> None:
         """Nothing to seed: rows draw from the generator handed to `begin`."""
 
     @torch.inference_mode()

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mosim_gym.envs.engine import Fields, Reading
+from mosim_gym.envs.engine import Fields, Reading, Seed
 from mosim_gym.errors import MosimError
 from mosim_gym.tasks import mujoco as suite_tasks
 from mosim_gym.tasks.layout import ObservationLayout
@@ -49,7 +49,7 @@ class MujocoEngine:
         self._traces = [suite_tasks.trace_substeps(env) for env in self._envs] if substeps else []
         self._observation = np.zeros((num_envs, self.layout.size))
 
-    def seed(self, rows: Sequence[int], seeds: Sequence[int]) -> None:
+    def seed(self, rows: Sequence[int], seeds: Sequence[Seed]) -> None:
         """Row i restarts as `suite.load(..., task_kwargs={"random": seeds[i]})`."""
         for row, value in zip(rows, seeds, strict=True):
             suite_tasks.seed(self._envs[row], value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
+from types import NoneType
 from typing import Any, TypedDict, TypeVar
 
 import torch
@@ -31,7 +33,7 @@ class WorldOptions(TypedDict, total=False):
 
     Attributes:
         dynamics: "learned" (default) or "mujoco", the true physics.
-        checkpoint: a shipped name or a folder; by default the task's own.
+        checkpoint: with "learned", a shipped name or a folder; by default the task's own.
         horizon: truncate after that many steps; "trusted" takes the checkpoint's own figure.
         obs_order: "native" (default, dm_control's order), "sorted" (as Shimmy +
             FlattenObservation) or "dict".
@@ -41,6 +43,7 @@ class WorldOptions(TypedDict, total=False):
         device: where a learned model runs, "cpu" by default.
         task_kwargs: with "mujoco", as for `dm_control.suite.load`.
         uncertainty: reserved for ensembles of models.
+        uncertainty_quantile: reserved with it.
     """
 
     dynamics: str
@@ -53,6 +56,19 @@ class WorldOptions(TypedDict, total=False):
     device: str
     task_kwargs: dict[str, Any] | None
     uncertainty: str | None
+    uncertainty_quantile: float | None
+
+
+_PATH = (str, Path, NoneType)
+#: Options that are checked here; the others are checked where they are used.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "checkpoint": _PATH,
+    "resets": _PATH,
+    "state_info": (bool, NoneType),
+    "substeps": (bool,),
+    "device": (str,),
+    "task_kwargs": (dict, NoneType),
+}
 
 
 def build_world(
@@ -77,18 +93,10 @@ def build_world(
     Raises:
         MosimError: naming the option that is wrong, and what it can be.
     """
-    _check_names(options)
+    _check_options(options)
     kind = _member(DynamicsKind, "dynamics", options.get("dynamics", "learned"))
-    if options.get("uncertainty") is not None:
-        raise MosimError(
-            f"uncertainty={options['uncertainty']!r} needs a checkpoint with several members "
-            "(an ensemble); there is none yet. Leave it out or pass uncertainty=None."
-        )
     if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
         raise MosimError(f"num_envs is {num_envs!r}; expected a whole number, 1 or more.")
-    for name, instead in (("random", "reset(seed=...)"), ("time_limit", "max_episode_steps=...")):
-        if name in (options.get("task_kwargs") or {}):
-            raise MosimError(f"task_kwargs cannot hold {name!r} here; use {instead} instead.")
     row = find_row(domain, task)
     engine: Engine
     trusted: int | None = None
@@ -134,7 +142,8 @@ def _learned_engine(
 ) -> tuple[Engine, int | None]:
     from mosim_gym.envs.learned import LearnedEngine
 
-    name = options.get("checkpoint") or row.checkpoint
+    asked = options.get("checkpoint")
+    name = row.checkpoint if asked is None else asked
     checkpoint = load_checkpoint(name, device=_device(options.get("device", "cpu")))
     robot = checkpoint.simulator.spec
     if (robot.fingerprint, robot.n_substeps) != (row.body, row.n_substeps):
@@ -155,7 +164,7 @@ def _device(name: str) -> torch.device:
         raise MosimError(
             f'device={name!r} is no torch device; expected "cpu", "cuda", ...'
         ) from None
-    if device.type == "cuda" and not torch.cuda.is_available():
+    if device.type != "cpu" and not (device.type == "cuda" and torch.cuda.is_available()):
         raise MosimError(f'device={name!r}, but torch finds no GPU here; use device="cpu".')
     return device
 
@@ -173,11 +182,24 @@ def _horizon(asked: int | str | None, trusted: int | None) -> int | None:
     return trusted
 
 
-def _check_names(options: Mapping[str, Any]) -> None:
+def _check_options(options: Mapping[str, Any]) -> None:
     valid = WorldOptions.__annotations__
-    for name in options:
+    for name, value in options.items():
         if name not in valid:
             raise unknown_name("option", name, valid)
+        types = _TYPES.get(name)
+        if types is not None and not isinstance(value, types):
+            names = " or ".join("None" if t is NoneType else t.__name__ for t in types)
+            raise MosimError(f"{name}={value!r} is a {type(value).__name__}; expected {names}.")
+    for name in ("uncertainty", "uncertainty_quantile"):
+        if options.get(name) is not None:
+            raise MosimError(
+                f"{name}={options[name]!r} needs a checkpoint with several members (an ensemble); "
+                f"there is none yet. Leave it out or pass {name}=None."
+            )
+    for name, instead in (("random", "reset(seed=...)"), ("time_limit", "max_episode_steps=...")):
+        if name in (options.get("task_kwargs") or {}):
+            raise MosimError(f"task_kwargs cannot hold {name!r} here; use {instead} instead.")
 
 
 def _member(kind: type[E], what: str, given: object) -> E:

@@ -141,7 +141,7 @@ class MixedResets:
 
 def require_source(source: object, whose: str) -> None:
     """Raise unless `source` is a reset source; `whose` names who was given it."""
-    if not hasattr(source, "draw"):
+    if not (hasattr(source, "draw") and hasattr(source, "check")):
         raise MosimError(
             f"{whose} was given {type(source).__name__}; expected TaskResets(), "
             "ReplayResets(dataset_or_buffer) or MixedResets({...})."

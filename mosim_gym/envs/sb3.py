@@ -66,7 +66,7 @@ class MosimVecEnv(VecEnv):
 
     def set_reset_source(self, source: ResetSource, indices: VecEnvIndices = None) -> None:
         """Let later episodes of `indices` (all by default) start from `source`."""
-        self.world.set_reset_source(source, list(self._get_indices(indices)))
+        self._set_source(source, rows=list(self._get_indices(indices)))
 
     def reset(self) -> VecEnvObs:
         """Start all episodes, with the seeds and options set for them."""
@@ -130,8 +130,7 @@ class MosimVecEnv(VecEnv):
         """``env_method("set_reset_source", source, indices=None)`` is the one there is."""
         if method_name != "set_reset_source":
             raise AttributeError(str(unknown_name("env method", method_name, ["set_reset_source"])))
-        source = method_args[0] if method_args else method_kwargs["source"]
-        self.set_reset_source(source, indices)
+        self._set_source(*method_args, **method_kwargs, rows=list(self._get_indices(indices)))
         return [None for _ in self._get_indices(indices)]
 
     def env_is_wrapped(
@@ -139,6 +138,9 @@ class MosimVecEnv(VecEnv):
     ) -> list[bool]:
         """No row has a wrapper of its own."""
         return [False for _ in self._get_indices(indices)]
+
+    def _set_source(self, source: ResetSource, *, rows: list[int]) -> None:
+        self.world.set_reset_source(source, rows)
 
     def _infos(self, outcome: Outcome) -> list[dict[str, Any]]:
         if outcome.state is not None:

@@ -88,9 +88,9 @@ class MosimVectorEnv(VectorEnv[Any, Array, Array]):
                 ``reset_mask`` ``(num_envs,)`` bool resets those rows only.
         """
         super().reset(seed=seed if isinstance(seed, int) else None)
-        if seed is not None:
-            self.world.seed(seed)
         rows = self._masked_rows(options)
+        if seed is not None:
+            self.world.seed(seed, rows)
         observation = self._format.pack(self.world.reset(rows, self._given(options, rows)))
         infos: dict[str, Any] = {}
         if self.world.state_info:

@@ -18,6 +18,9 @@ from mosim_gym.envs.truncation import Truncation
 from mosim_gym.errors import MosimError
 from mosim_gym.types import FIELDS, Array, Float64Array
 
+#: dm_control seeds with NumPy's RandomState, which takes so many seeds.
+_SEEDS = 2**32
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -95,18 +98,26 @@ class World:
         """
         require_source(source, "set_reset_source")
         source.check(self.engine)
-        chosen = np.arange(self.num_envs) if rows is None else np.asarray(rows)
+        chosen = np.arange(self.num_envs) if rows is None else np.asarray(rows, dtype=np.int64)
+        if ((chosen < 0) | (chosen >= self.num_envs)).any():
+            raise MosimError(
+                f"indices are {chosen.tolist()}; expected numbers from 0 to {self.num_envs - 1}."
+            )
         self._sources.append(source)
         self._source_of[chosen] = len(self._sources) - 1
         # Forget sources no row uses any more.
         used, self._source_of = np.unique(self._source_of, return_inverse=True)
         self._sources = [self._sources[k] for k in used]
 
-    def seed(self, seed: int | Sequence[int | None]) -> None:
+    def seed(self, seed: int | Sequence[int | None], rows: Array | None = None) -> None:
         """Seed all random numbers: row i of true physics with ``seed + i``, or ``seed[i]``.
 
+        Args:
+            seed: one number, or one (or None) a row of the world.
+            rows: true physics is seeded in these rows only (ints); in all by default.
+
         Raises:
-            MosimError: if there are more or fewer seeds than rows.
+            MosimError: if there are more or fewer seeds than rows, or one is out of range.
         """
         if isinstance(seed, int | np.integer):
             seed = [int(seed) + row for row in range(self.num_envs)]
@@ -115,7 +126,11 @@ class World:
                 f"{len(seed)} seeds were given for {self.num_envs} envs; expected one number, or "
                 "one (or None) an env."
             )
-        given = {row: int(value) for row, value in enumerate(seed) if value is not None}
+        chosen = range(self.num_envs) if rows is None else rows.tolist()
+        given = {row: int(value) for row in chosen if (value := seed[row]) is not None}
+        wrong = [value for value in given.values() if not 0 <= value < _SEEDS]
+        if wrong:
+            raise MosimError(f"The seed {wrong[0]} is out of range; expected 0 to {_SEEDS - 1}.")
         if given:
             values = list(given.values())
             first = values[0]
@@ -227,6 +242,8 @@ class World:
 
 
 def _positive(name: str, value: int | None) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
-        return value
+    if value is None:
+        return None
+    if isinstance(value, int | np.integer) and not isinstance(value, bool) and value > 0:
+        return int(value)
     raise MosimError(f"{name} is {value!r}; expected a whole number of steps above 0, or None.")

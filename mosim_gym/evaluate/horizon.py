@@ -5,10 +5,14 @@ the root mean square over dimensions of (error / std), std pooled over all steps
 rollouts. Angles are as MuJoCo gives them, not wrapped. Where a body is on the ground (root x and
 y, by joint name) is left out of every figure: it is a sum of past velocities that feeds back into
 nothing.
+
+A rollout that diverges is infinitely wrong from that step on: it is never valid there, means over
+rollouts are infinite, and medians stay finite as long as most rollouts do.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +37,9 @@ class HorizonErrors:
     """Errors of N open-loop rollouts of T control steps against the truth.
 
     Attributes:
-        squared: squared error averaged over dimensions, ``(N, T)``, in mixed SI units.
-        whitened: root mean square over dimensions of error / std, ``(N, T)``.
+        squared: squared error averaged over dimensions, ``(N, T)``, in mixed SI units; infinite
+            from the step on at which a rollout diverged, never NaN.
+        whitened: root mean square over dimensions of error / std, ``(N, T)``; likewise.
         diverged: rollouts that left the finite or plausible, ``(N,)`` bool.
         control_dt: seconds a step.
     """
@@ -71,13 +76,16 @@ class HorizonErrors:
         return int((self.share_valid >= TRUSTED_SHARE).sum())
 
     def summary(self, horizons: tuple[int, ...]) -> dict[str, Any]:
-        """Figures as plain JSON values; horizons beyond T are left out."""
+        """Figures as plain JSON values; horizons beyond T are left out.
+
+        JSON knows no infinity: an error that diverged rollouts make infinite is ``None``.
+        """
         by_horizon = {}
         for h in [h for h in horizons if h <= self.horizon]:
             mse = self.mse(h)
             by_horizon[str(h)] = {
-                "mse_mean": mse.mean().item(),
-                "mse_median": mse.median().item(),
+                "mse_mean": _finite(mse.mean()),
+                "mse_median": _finite(mse.median()),
                 "share_valid": self.share_valid[h - 1].item(),
             }
         return {
@@ -108,8 +116,9 @@ def horizon_errors(simulator: Simulator, windows: Windows, *, chunk: int = 512) 
         rows = slice(first, first + chunk)
         trajectory = simulator.rollout(windows.start[rows], windows.actions[rows])
         error = _errors(trajectory, windows, rows, keep)
-        squared.append(error.square().mean(2))
-        whitened.append((error / std).square().mean(2).sqrt())
+        lost = torch.arange(windows.horizon) >= trajectory.valid_steps.cpu().unsqueeze(1)
+        squared.append(error.square().mean(2).masked_fill(lost, math.inf))
+        whitened.append((error / std).square().mean(2).sqrt().masked_fill(lost, math.inf))
         diverged.append(trajectory.diverged.cpu())
     return HorizonErrors(
         torch.cat(squared), torch.cat(whitened), torch.cat(diverged), simulator.control_dt
@@ -120,6 +129,10 @@ def measured_positions(spec: RobotSpec) -> list[int]:
     """Indices of qpos that count: all but where the root is on the ground."""
     left_out = set(horizontal_root_positions(spec))
     return [index for index in range(spec.nq) if index not in left_out]
+
+
+def _finite(value: Tensor) -> float | None:
+    return value.item() if value.isfinite() else None
 
 
 def _errors(trajectory: Trajectory, windows: Windows, rows: slice, keep: list[int]) -> Tensor:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from mosim_gym.dynamics.checkpoint import CARD, load_checkpoint
 from mosim_gym.dynamics.config import Flavour
 from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.errors import CheckpointError
 from mosim_gym.evaluate.horizon import TRUSTED_SHARE, VALID_ERROR
+
+#: What a Recorder calls the true physics of one of our environments.
+_OURS = re.compile(r"MoSim/(?P<task>.+)-v\d+ \(dynamics=mujoco\)")
+#: How the policies of ``mosim-gym collect`` describe themselves.
+_RANDOM = re.compile(r"held-random\(resample_probability=(?P<r>.+), zero_fraction=(?P<z>.+)\)")
+_AGENT = re.compile(r"agent\(.+\)")
 
 
 def write_card(
@@ -25,38 +35,100 @@ def write_card(
         f"within which at least {TRUSTED_SHARE:.0%} of open-loop rollouts on held-out test "
         f"episodes stay valid (whitened error at most {VALID_ERROR:g}). The figure holds for "
         "motion like that of the data below; states or actions far from it were never seen.",
-        _table(acceptance),
+        _table(acceptance, data["noise"]),
         "## What it was trained on",
         f"{data['episodes']} episodes ({data['steps']} control steps) of {data['source']}, policy "
-        f"{data['policy']}, seed {data['seed']}, noise {data['noise']:g}; {data['split']} by whole "
-        f"episodes for training, held-out selection and test. Data fingerprint "
-        f"`{data['fingerprint']}`.",
+        f"{data['policy']}, seed {data['seed']}, noise {data['noise']:g}. Whole episodes were set "
+        f"apart, {data['split']} for training, for picking the best weights, and for the test "
+        f"above. Data fingerprint `{data['fingerprint']}`.",
         "## What it was told, what it learned",
         _told(simulator),
         "## How to make it again",
-        f"```\n{provenance['command']}\n```",
+        _recipe(data, provenance["command"]),
         "Versions: " + ", ".join(f"{k} {v}" for k, v in provenance["versions"].items()) + ".",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _table(acceptance: Mapping[str, Any]) -> str:
+def rewrite_card(path: str | Path) -> str:
+    """Write the card of a checkpoint that `fit` made anew, from its config.json; gives the text.
+
+    Raises:
+        CheckpointError: if it is no checkpoint, or holds no figures of a fit.
+    """
+    checkpoint = load_checkpoint(path)
+    try:
+        text = write_card(checkpoint.simulator, checkpoint.acceptance, checkpoint.provenance)
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{checkpoint.path} lacks what a card tells: {error!r}. Expected a checkpoint made by "
+            "mosim-gym fit."
+        ) from error
+    (checkpoint.path / CARD).write_text(text, encoding="utf-8")
+    return text
+
+
+def _table(acceptance: Mapping[str, Any], noise: float) -> str:
     rows = [
-        "| rollouts | steps | MSE mean | MSE median | share still valid |",
+        "| open-loop rollouts | up to step | mean MSE | median MSE | still valid there |",
         "|---|---|---|---|---|",
     ]
-    for kind in ("short", "long"):
-        figures = acceptance.get(kind, {"by_horizon": {}})
-        for steps, values in figures["by_horizon"].items():
+    diverged = []
+    for kind in [kind for kind in ("short", "long") if kind in acceptance]:
+        figures = acceptance[kind]
+        which = f"{figures['rollouts']} rollouts of {figures['steps']} steps"
+        diverged.append(f"{figures['diverged']} of {which}")
+        for step, values in figures["by_horizon"].items():
             rows.append(
-                f"| {figures['rollouts']} | {steps} | {values['mse_mean']:.2g} | "
-                f"{values['mse_median']:.2g} | {values['share_valid']:.1%} |"
+                f"| {which} | {step} | {_error(values['mse_mean'])} | "
+                f"{_error(values['mse_median'])} | {values['share_valid']:.1%} |"
             )
-    note = (
-        "MSE: squared error of (qpos, qvel) in SI units, averaged over dimensions and over the "
-        "steps up to the horizon; root x and y left out."
+    notes = [
+        f"Diverged: {', '.join(diverged)}. MSE: squared error of (qpos, qvel) in SI units, "
+        "averaged over dimensions and over the steps up to the one given; infinite from where a "
+        "rollout diverges; root x and y left out."
+    ]
+    if noise > 0:
+        notes.append(
+            f"The recorded states carry noise of standard deviation {noise:g}: measured against "
+            f"them, no model gets below an MSE of {noise:g}² = {noise**2:.2g}."
+        )
+    return "\n\n".join(["\n".join(rows), *notes])
+
+
+def _error(value: float | None) -> str:
+    """JSON has no infinity: it is None there."""
+    return "inf" if value is None else f"{value:.2g}"
+
+
+def _recipe(data: Mapping[str, Any], command: str) -> str:
+    """The commands that make the data and the checkpoint."""
+    collect = _collect_command(data)
+    if collect is not None:
+        return f"```\n{collect}\n{command}\n```"
+    return (
+        f"The data is the user's own recording ({data['source']}). From it:\n\n```\n{command}\n```"
     )
-    return "\n".join(rows) + "\n\n" + note
+
+
+def _collect_command(data: Mapping[str, Any]) -> str | None:
+    """The command the data can be collected with; ``None`` if it was recorded in another way."""
+    task = _OURS.fullmatch(data["source"])
+    random, agent = _RANDOM.fullmatch(data["policy"]), _AGENT.fullmatch(data["policy"])
+    by_hand = data["seed"] is None or data.get("max_episode_steps") is not None
+    if task is None or by_hand or not (random or agent):
+        return None
+    words = [f"mosim-gym collect {task['task']}", f"--episodes {data['episodes']}"]
+    words.append(f"--seed {data['seed']}")
+    if random:
+        words.append(f"--resample {random['r']} --zeros {random['z']}")
+    else:
+        words.append("--policy AGENT.zip")
+    if data["noise"]:
+        words.append(f"--noise {data['noise']:g}")
+    if data.get("substeps"):
+        words.append("--substeps")
+    return " ".join([*words, f"--out {data.get('folder', 'DATA')}"])
 
 
 def _told(simulator: Simulator) -> str:

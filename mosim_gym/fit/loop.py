@@ -35,6 +35,10 @@ class LossNotFiniteError(MosimError):
     """Training broke down; the best weights so far are kept."""
 
 
+class StoppedBetweenStepsError(KeyboardInterrupt):
+    """Ctrl-C that was held back until a step was done: the state is whole and may be saved."""
+
+
 @dataclass
 class Progress:
     """Where a fit stands.
@@ -92,7 +96,8 @@ class Trainer:
 
         Raises:
             LossNotFiniteError: if the loss is not finite; the model then has its best weights.
-            KeyboardInterrupt: on Ctrl-C, between two steps, so that the state is whole.
+            StoppedBetweenStepsError: on Ctrl-C, between two steps, so that the state is whole.
+            KeyboardInterrupt: on a second Ctrl-C, at once: half a step may have been taken.
         """
         ends = stage_ends(self.preset.stages, steps)
         every = max(1, min(_MOST_STEPS_BETWEEN, steps // _EVALUATIONS))
@@ -246,7 +251,7 @@ def _stop_between_steps() -> Iterator[Callable[[], None]]:
 
     def stop_if_asked() -> None:
         if asked.is_set():
-            raise KeyboardInterrupt
+            raise StoppedBetweenStepsError
 
     before = signal.signal(signal.SIGINT, ask)
     try:

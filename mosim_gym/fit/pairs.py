@@ -15,6 +15,9 @@ from mosim_gym.types import State
 
 # A state this many times faster than any in training is a model gone astray, not a fast robot.
 _SPEED_MARGIN = 100.0
+_LEARNED_FROM = (
+    "qpos", "qvel", "act", "action", "substep_qpos", "substep_qvel", "substep_act"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,10 +114,14 @@ def _solve_activation(layer: torch.nn.Linear, pairs: Pairs) -> None:
 
 
 def data_fingerprint(dataset: Dataset) -> str:
-    """16 hexadecimal digits that change with any recorded number."""
+    """16 hexadecimal digits that change with any number a model can learn from.
+
+    These are, episode by episode, the states, the actions and the states after physics steps.
+    Context, rewards, ends, seeds and the metadata are left out.
+    """
     digest = hashlib.sha256()
     for episode in dataset.episodes:
-        for name in ("qpos", "qvel", "act", "action", "substep_qpos", "substep_qvel"):
+        for name in _LEARNED_FROM:
             array = getattr(episode, name)
             if array is not None:
                 digest.update(name.encode() + array.tobytes())

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from mosim_gym.errors import CheckpointError
@@ -65,15 +65,17 @@ def write_state(file: Path, state: Mapping[str, Any]) -> None:
     temporary = file.with_name(file.name + ".tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, metadata={_KEY: json.dumps(skeleton)})
+        # By Python, so that the user's umask says who may read; save_file asks nobody.
+        temporary.write_bytes(save(tensors, metadata={_KEY: json.dumps(skeleton)}))
         os.replace(temporary, file)
     except (OSError, SafetensorError) as error:
-        if temporary.is_file():
-            temporary.unlink()
         raise CheckpointError(
             f"Cannot write the state of the fit to {file}: {error}. What was there is kept; "
             "choose an --out folder you may write to, on a disk with room."
         ) from error
+    finally:
+        if temporary.is_file():
+            temporary.unlink()
 
 
 def read_state(file: Path) -> dict[str, Any]:
@@ -94,3 +96,24 @@ def read_state(file: Path) -> dict[str, Any]:
             f"{file} is not the state of an unfinished fit: {error!r}. Expected a safetensors file "
             "written by mosim_gym; pass resume=False (--no-resume) to start afresh."
         ) from error
+
+
+def differences(name: str, there: Any, now: Any) -> list[str]:
+    """What differs between two nested values, such as ``seed (there 0, now 3)``.
+
+    Args:
+        name: of the values.
+        there: JSON values, or what becomes those, as of a fit's identity.
+        now: what they are compared with.
+    """
+    if isinstance(there, Mapping) and isinstance(now, Mapping):
+        prefix = f"{name}." if name else ""
+        return [
+            text
+            for key in {**there, **now}
+            for text in differences(f"{prefix}{key}", there.get(key), now.get(key))
+        ]
+    # Through JSON, where one of them has been: no tuples, and enums are their values.
+    if json.dumps(there) == json.dumps(now):
+        return []
+    return [f"{name} (there {json.dumps(there)}, now {json.dumps(now)})"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,10 +20,10 @@ from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
 from mosim_gym.evaluate.horizon import horizon_errors
 from mosim_gym.fit.card import write_card
-from mosim_gym.fit.loop import LossNotFiniteError, Trainer
+from mosim_gym.fit.loop import LossNotFiniteError, StoppedBetweenStepsError, Trainer
 from mosim_gym.fit.pairs import data_fingerprint, learn_scales, make_pairs
 from mosim_gym.fit.presets import Preset, get_preset
-from mosim_gym.fit.resume import read_state, write_state
+from mosim_gym.fit.resume import differences, read_state, write_state
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.versions import installed_versions
 
@@ -30,6 +31,7 @@ from mosim_gym.versions import installed_versions
 SPLIT = (0.8, 0.1, 0.1)
 _STATE = "state.safetensors"
 _SHORT = 100
+_MOST_NAMED = 3
 _HORIZONS = (1, 10, 100, 300, 1000)
 
 
@@ -70,7 +72,8 @@ def fit(
     """Train a model on a dataset and save it as a checkpoint.
 
     The state of the fit is kept beside `out`, in ``<out>.run``, with TensorBoard scalars; after an
-    interrupt the same call goes on from there, to the same bits.
+    interrupt the same call goes on from there, to the same bits. A fit that has finished keeps no
+    state: the same call then trains anew and replaces the checkpoint.
 
     Args:
         dataset: or its folder.
@@ -81,13 +84,14 @@ def fit(
         seed: of weights, split and batches.
         threads: of torch; as they are by default.
         resume: go on with the unfinished fit in ``<out>.run``, if there is one.
-        progress: show a bar with the held-out error.
+        progress: show a bar with the held-out error; on Ctrl-C, print where the state is.
         command: recorded in the checkpoint as what made it.
 
     Raises:
         MosimError: for a dataset, preset, budget or folder that cannot be used.
         LossNotFiniteError: if training broke down; the best weights are saved at `out`.
-        KeyboardInterrupt: on Ctrl-C, after the state was written.
+        KeyboardInterrupt: on Ctrl-C, after the step under way was done and the state written; on
+            a second Ctrl-C at once, with the state as it was last written.
     """
     started = time.perf_counter()
     recipe = get_preset(preset)
@@ -99,8 +103,14 @@ def fit(
     with _threads(threads):
         run = _Run(dataset, recipe, out, seed)
         run.begin(steps, minutes, resume)
-        broken = run.train(progress)
-        acceptance = run.finish(command)
+        try:
+            broken = run.train(progress)
+            acceptance = run.finish(command)
+        except KeyboardInterrupt:
+            if progress:
+                again = "the same" if resume else "the same with resume=True (no --no-resume)"
+                print(f"{run.where()} Run {again} again to go on from there.")
+            raise
     if broken is not None:
         raise LossNotFiniteError(f"{broken} They are saved at {out}.") from broken
     trainer = run.trainer
@@ -115,7 +125,8 @@ class _Run:
 
     def __init__(self, dataset: Dataset, preset: Preset, out: Path, seed: int) -> None:
         self.dataset, self.preset, self.out, self.seed = dataset, preset, out, seed
-        train, held_out, self.test = dataset.split(SPLIT, seed=seed)
+        self.parts = dataset.split(SPLIT, seed=seed)
+        train, held_out, self.test = self.parts
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             simulator = Simulator(dataset.spec, preset.model_config(dataset.spec))
@@ -124,7 +135,7 @@ class _Run:
         self.trainer = Trainer(simulator, preset, pairs, make_pairs(simulator, held_out), seed)
         self.fingerprint = data_fingerprint(dataset)
         self.folder = out.with_name(out.name + ".run")
-        self.steps = 0
+        self.steps = self.saved = 0
 
     def begin(self, steps: int | None, minutes: float | None, resume: bool) -> None:
         """Find out how many steps to take, and where to go on."""
@@ -156,7 +167,7 @@ class _Run:
 
         try:
             self.trainer.run(self.steps, report)
-        except KeyboardInterrupt:
+        except StoppedBetweenStepsError:
             self.save()
             raise
         except LossNotFiniteError as error:
@@ -183,18 +194,28 @@ class _Run:
         """Write the state of the fit."""
         state = {**self._identity(), "steps": self.steps, "trainer": self.trainer.state()}
         write_state(self.folder / _STATE, state)
+        self.saved = self.trainer.progress.step
+
+    def where(self) -> str:
+        """What to tell who interrupted it."""
+        return (
+            f"Interrupted at step {self.trainer.progress.step} of {self.steps}; {self.folder} "
+            f"holds the state of step {self.saved}."
+        )
 
     def _go_on(self, state: Mapping[str, Any], steps: int | None) -> None:
         where = f"the dataset at {self.dataset.path}"
         RobotSpec.from_json(state["robot"]).require_same_body(self.dataset.spec, where)
         now = self._identity() | ({} if steps is None else {"steps": steps})
-        other = [name for name, value in now.items() if _plain(state[name]) != _plain(value)]
+        other = differences("", {name: state[name] for name in now}, now)
         if other:
+            more = f" and {len(other) - _MOST_NAMED} more" if len(other) > _MOST_NAMED else ""
             raise MosimError(
-                f"{self.folder} holds an unfinished fit with another {', '.join(other)}. Repeat "
-                "the call that began it, give another --out, or pass resume=False (--no-resume)."
+                f"{self.folder} holds an unfinished fit with another "
+                f"{', '.join(other[:_MOST_NAMED])}{more}. Repeat the call that began it, give "
+                "another --out, or pass resume=False (--no-resume)."
             )
-        self.steps = state["steps"]
+        self.steps, self.saved = state["steps"], state["trainer"]["step"]
         self.trainer.load_state(state["trainer"])
 
     def _identity(self) -> dict[str, Any]:
@@ -208,10 +229,10 @@ class _Run:
 
     def _provenance(self, command: str | None) -> dict[str, Any]:
         metadata = self.dataset.metadata
-        name, preset = self.dataset.path.name, self.preset.name
+        folder = _shown(self.dataset.path)
         default = (
-            f"mosim-gym fit {name} --preset {preset} --steps {self.steps} --seed {self.seed} "
-            f"--out {self.out.name}"
+            f"mosim-gym fit {folder} --preset {self.preset.name} --steps {self.steps} "
+            f"--seed {self.seed} --out {_shown(self.out)}"
         )
         return {
             "command": command or default,
@@ -225,11 +246,14 @@ class _Run:
                 "fingerprint": self.fingerprint,
                 "episodes": len(self.dataset),
                 "steps": self.dataset.n_steps,
-                "split": "/".join(f"{share:.0%}" for share in SPLIT),
+                "folder": folder,
+                "split": "/".join(str(len(part)) for part in self.parts),
                 "source": metadata.source,
                 "policy": metadata.policy,
                 "seed": metadata.seed,
                 "noise": metadata.noise,
+                "substeps": metadata.substeps,
+                "max_episode_steps": metadata.max_episode_steps,
             },
         }
 
@@ -251,8 +275,8 @@ def _check_budget(steps: int | None, minutes: float | None) -> None:
     if steps is not None and minutes is not None:
         raise MosimError(f"fit got steps={steps} and minutes={minutes}; give one of them.")
     for name, value in (("steps", steps), ("minutes", minutes)):
-        if value is not None and not value > 0:
-            raise MosimError(f"fit got {name}={value}; expected more than 0.")
+        if value is not None and not (value > 0 and math.isfinite(value)):
+            raise MosimError(f"fit got {name}={value}; expected more than 0, and finite.")
 
 
 @contextmanager
@@ -268,8 +292,6 @@ def _threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _plain(value: Any) -> Any:
-    """Tuples as lists, so that what went through JSON compares equal to what did not."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+def _shown(path: Path) -> str:
+    """A path for a card: of an absolute one the name, for where a user works is not for others."""
+    return path.name if path.is_absolute() else path.as_posix()

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm import tqdm
 
+from mosim_gym.files import write_atomically, write_text_atomically
 from mosim_gym.types import Float64Array
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
-#: Judges an agent: returns of some episodes.
-Judge = Callable[["BaseAlgorithm"], Float64Array]
+#: Judges an agent: returns of some episodes in reality and in the environment trained on.
+Judge = Callable[["BaseAlgorithm"], tuple[Float64Array, Float64Array]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +48,22 @@ class JudgeCallback(BaseCallback):
     """Judges the agent regularly in reality and in the model, and keeps what it sees.
 
     After every judgement the curve is on disk, the newest agent is in ``agent.zip`` and the best
-    so far by its return in reality in ``best_agent.zip``; a run that is killed loses at most what
-    came after the last one.
+    so far by its return in reality in ``best_agent.zip`` (which is picked on real episodes, and so
+    is not zero-shot); a run that is killed loses at most what came after the last one.
 
     Args:
         folder: where to write.
         every: updates between judgements.
-        judge_real: returns in true physics.
-        judge_model: returns in the environment trained on.
+        judge: gives the returns.
     """
 
-    def __init__(self, folder: Path, every: int, judge_real: Judge, judge_model: Judge) -> None:
+    def __init__(self, folder: Path, every: int, judge: Judge) -> None:
         """See the class."""
         super().__init__()
         self.folder = folder
         self.every = every
         self.curve: list[CurvePoint] = []
-        self._judges = (judge_real, judge_model)
+        self._judge = judge
         self._next = every
         self._start = 0.0
 
@@ -88,7 +88,7 @@ class JudgeCallback(BaseCallback):
 
     def judge(self) -> CurvePoint:
         """Judge now, write the curve and the agent."""
-        real, model = (judge(self.model) for judge in self._judges)
+        real, model = self._judge(self.model)
         point = CurvePoint(
             steps=self.model.num_timesteps,
             updates=self.updates,
@@ -109,16 +109,15 @@ class JudgeCallback(BaseCallback):
         return point
 
     def _write_curve(self) -> None:
-        temporary = self.folder / "curve.csv.tmp"
-        with temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(asdict(self.curve[0])))
-            writer.writeheader()
-            writer.writerows(asdict(point) for point in self.curve)
-        os.replace(temporary, self.folder / "curve.csv")
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(asdict(self.curve[0])))
+        writer.writeheader()
+        writer.writerows(asdict(point) for point in self.curve)
+        write_text_atomically(self.folder / "curve.csv", text.getvalue())
 
 
 class ProgressCallback(BaseCallback):
-    """A progress bar in updates, with the last return in reality."""
+    """A progress bar in environment steps, with the last returns."""
 
     def __init__(self, total_timesteps: int, curve: list[CurvePoint], label: str) -> None:
         """Show `label` and the last point of `curve` beside the bar."""
@@ -152,7 +151,5 @@ class ProgressCallback(BaseCallback):
 
 
 def save_agent(model: BaseAlgorithm, path: Path) -> None:
-    """Save an SB3 agent (SB3's own zip format) so that no half-written file is ever at `path`."""
-    temporary = path.with_name(f"{path.stem}.tmp.zip")
-    model.save(temporary)
-    os.replace(temporary, path)
+    """Save an SB3 agent (SB3's own zip format) whole or not at all."""
+    write_atomically(path, lambda file: model.save(cast(io.BufferedIOBase, file)))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
+from mosim_gym.data.states import STATE
 from mosim_gym.envs.sb3 import make_sb3_vec_env
+from mosim_gym.errors import MosimError
+from mosim_gym.registration import find_env
 from mosim_gym.types import Float64Array
 
 
@@ -25,6 +29,7 @@ def evaluate_agent(
     episodes: int = 20,
     seed: int = 10_000,
     deterministic: bool = True,
+    starts: Sequence[Mapping[str, Float64Array]] | None = None,
     **env_kwargs: Any,
 ) -> Float64Array:
     """Undiscounted returns of whole episodes, ``(episodes,)``.
@@ -35,12 +40,18 @@ def evaluate_agent(
         episodes: how many, run side by side, one row each.
         seed: episode i of true physics is the one of ``seed + i``.
         deterministic: whether the agent acts without noise.
+        starts: the state ``{qpos, qvel, ...}`` each episode starts from, ``(n,)`` arrays; drawn by
+            the environment by default. `true_starts` gives those of true physics.
         **env_kwargs: as for `make_sb3_vec_env`; ``dynamics="mujoco"`` judges in reality.
     """
     env = make_sb3_vec_env(
         env_id, n_envs=episodes, seed=seed, **{"state_info": False, **env_kwargs}
     )
+    if env_kwargs.get("max_episode_steps", find_env(env_id).max_episode_steps) is None:
+        raise MosimError("Episodes without an end have no return; give max_episode_steps.")
     try:
+        if starts is not None:
+            env.unwrapped.set_options([dict(start) for start in starts])
         observation = env.reset()
         returns = np.zeros(episodes)
         running = np.ones(episodes, dtype=bool)
@@ -52,3 +63,16 @@ def evaluate_agent(
     finally:
         env.close()
     return returns
+
+
+def true_starts(env_id: str, *, episodes: int, seed: int) -> list[dict[str, Float64Array]]:
+    """States in which the episodes of `evaluate_agent` start in true physics.
+
+    An agent that starts from them in the model too shows what the model changes, and nothing else.
+    """
+    env = make_sb3_vec_env(env_id, n_envs=episodes, seed=seed, dynamics="mujoco")
+    try:
+        env.reset()
+        return [info[STATE] for info in env.unwrapped.reset_infos]
+    finally:
+        env.close()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from tqdm import trange
 
 from mosim_gym.data.policies import Policy
 from mosim_gym.data.states import STATE
@@ -27,6 +29,7 @@ def render_comparison(
     seed: int = 0,
     checkpoint: str | None = None,
     every: int = 1,
+    progress: bool = True,
 ) -> float:
     """Write a film: left true physics, right the model, under the actions of `policy`.
 
@@ -40,6 +43,7 @@ def render_comparison(
         seed: of the true episode and the policy.
         checkpoint: the model; the task's own by default.
         every: draw every so many steps.
+        progress: show a progress bar.
 
     Returns:
         The largest difference of any position between the two, in metres or radians.
@@ -51,6 +55,7 @@ def render_comparison(
     if out.suffix.lower() not in FORMATS:
         raise MosimError(f"{out} is no film; expected a name that ends in {' or '.join(FORMATS)}.")
     name = find_env(env_id).env_id
+    _probe(out)
     true: Any = gym.make(name, dynamics="mujoco", render_mode="rgb_array")
     model: Any = gym.make(name, checkpoint=checkpoint, render_mode="rgb_array")
     frames, worst = [], 0.0
@@ -58,7 +63,7 @@ def render_comparison(
         observation, info = true.reset(seed=seed)
         model.reset(seed=seed, options=info[STATE])
         policy.reset(np.random.default_rng(seed))
-        for step in range(steps):
+        for step in trange(steps, desc="film", unit="step", disable=not progress):
             if step % every == 0:
                 frames.append(_side_by_side(true.render(), model.render()))
             action = policy(observation)
@@ -82,12 +87,26 @@ def _side_by_side(left: Array, right: Array) -> Array:
 def _write(out: Path, frames: list[Array], fps: float) -> None:
     import imageio.v3 as iio
 
+    temporary = out.with_name(f"{out.stem}.tmp{out.suffix}")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix.lower() == ".gif":
-            iio.imwrite(out, frames, duration=1000 / fps, loop=0)
+            iio.imwrite(temporary, frames, duration=1000 / fps, loop=0)
         else:
-            iio.imwrite(out, frames, fps=fps)
+            iio.imwrite(temporary, frames, fps=fps)
+        os.replace(temporary, out)
     except (OSError, ImportError, ValueError) as error:
         hint = 'pip install "mosim-gym[video]"' if out.suffix.lower() == ".mp4" else "another --out"
         raise MosimError(f"Cannot write {out}: {error}. Try {hint}, or a .gif.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _probe(out: Path) -> None:
+    """Before any work: a folder that cannot be written shows now."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        probe = out.with_name(f"{out.stem}.tmp{out.suffix}")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise MosimError(f"Cannot write {out}: {error}. Choose another --out.") from error

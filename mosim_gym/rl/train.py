@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from mosim_gym.envs.sb3 import make_sb3_vec_env
 from mosim_gym.errors import MosimError
+from mosim_gym.files import write_json
 from mosim_gym.registration import find_env
 from mosim_gym.rl.callbacks import CurvePoint, JudgeCallback, ProgressCallback, save_agent
-from mosim_gym.rl.evaluate import Agent, evaluate_agent
+from mosim_gym.rl.evaluate import Agent, evaluate_agent, true_starts
 from mosim_gym.rl.presets import PRESETS, AgentPreset, find_algorithm
 from mosim_gym.types import Float64Array
 from mosim_gym.versions import environment_record
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 #: Episodes of the curve start from other seeds than those of the final judgement.
 CURVE_SEED = 20_000
-REALITY = {"dynamics": "mujoco"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class TrainResult:
         updates: gradient updates.
         seconds: wall time of training, the judgements of the curve included.
         returns_real: of the final judgement in true physics, ``(episodes,)``.
-        returns_model: the same in the environment trained on.
+        returns_model: the same in the environment trained on, from the same starts.
         curve: the judgements during training.
         interrupted: whether Ctrl-C ended it early.
     """
@@ -97,14 +95,19 @@ def train_agent(
     algorithm = find_algorithm(algo)
     settings = preset or PRESETS[algorithm]
     updates = settings.updates if updates is None else updates
-    if updates < 1:
-        raise MosimError(f"updates is {updates}; expected 1 or more.")
+    for what, count in (("updates", updates), ("final_episodes", final_episodes)):
+        if count < 1:
+            raise MosimError(f"{what} is {count}; expected 1 or more.")
     name = f"{row.domain}-{row.task}-{algorithm}-{dynamics}-seed{seed}"
-    folder = _new_folder(Path("runs") / name if out is None else Path(out))
-    world: dict[str, Any] = {"dynamics": dynamics, "checkpoint": checkpoint, "state_info": False}
+    folder = Path("runs") / name if out is None else Path(out)
+    world: dict[str, Any] = {"dynamics": dynamics, "state_info": False}
+    if checkpoint is not None:
+        world["checkpoint"] = checkpoint
     env = make_sb3_vec_env(
         row.env_id, n_envs=settings.n_envs, seed=seed, horizon=settings.horizon, **world
     )
+    judges = _Judges(row.env_id, world)
+    _make_folder(folder)
     agent = algorithm.sb3_class(
         "MlpPolicy",
         env,
@@ -121,17 +124,13 @@ def train_agent(
         "total_timesteps": total,
         "preset": asdict(settings),
         **world,
+        "environment": environment_record(),
     }
-    _write_json(folder / "config.json", {**record, "environment": environment_record()})
-
-    def judged(agent: Agent, where: dict[str, Any], episodes: int, first: int) -> Float64Array:
-        return evaluate_agent(agent, row.env_id, episodes=episodes, seed=first, **where)
-
+    write_json(folder / "config.json", record)
     judge = JudgeCallback(
         folder,
         max(1, updates // max(1, judgements)),
-        lambda agent: judged(agent, REALITY, curve_episodes, CURVE_SEED),
-        lambda agent: judged(agent, world, curve_episodes, CURVE_SEED),
+        lambda agent: judges.both(agent, curve_episodes, CURVE_SEED),
     )
     callbacks: list[Any] = [judge]
     if progress:
@@ -145,8 +144,11 @@ def train_agent(
         interrupted = True
         if progress:
             callbacks[-1].close()
+    finally:
+        env.close()
     seconds = time.perf_counter() - start
     save_agent(agent, folder / "agent.zip")
+    real, model = judges.both(agent, final_episodes, final_seed)
     result = TrainResult(
         agent=agent,
         folder=folder,
@@ -154,14 +156,30 @@ def train_agent(
         real_steps=agent.num_timesteps if dynamics == "mujoco" else 0,
         updates=agent._n_updates,
         seconds=seconds,
-        returns_real=judged(agent, REALITY, final_episodes, final_seed),
-        returns_model=judged(agent, world, final_episodes, final_seed),
+        returns_real=real,
+        returns_model=model,
         curve=tuple(judge.curve),
         interrupted=interrupted,
     )
-    _write_json(folder / "result.json", _summary(result))
-    env.close()
+    write_json(folder / "result.json", _summary(result))
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Judges:
+    """Judges an agent in reality, and in the environment trained on from the same states."""
+
+    env_id: str
+    world: dict[str, Any]
+
+    def both(self, agent: Agent, episodes: int, seed: int) -> tuple[Float64Array, Float64Array]:
+        """Returns in reality and in the environment trained on, ``(episodes,)`` each."""
+        real = evaluate_agent(agent, self.env_id, episodes=episodes, seed=seed, dynamics="mujoco")
+        starts = true_starts(self.env_id, episodes=episodes, seed=seed)
+        model = evaluate_agent(
+            agent, self.env_id, episodes=episodes, seed=seed, starts=starts, **self.world
+        )
+        return real, model
 
 
 def _summary(result: TrainResult) -> dict[str, Any]:
@@ -178,7 +196,7 @@ def _summary(result: TrainResult) -> dict[str, Any]:
     }
 
 
-def _new_folder(folder: Path) -> Path:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -193,10 +211,3 @@ def _new_folder(folder: Path) -> Path:
         raise MosimError(
             f"Cannot write to {folder}: {error}. Choose another with --out."
         ) from error
-    return folder
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)

@@ -55,6 +55,7 @@ def load_dm_env(
 
     Raises:
         UnknownNameError: listing near matches.
+        MosimError: if dm_control does not take the arguments.
     """
     from dm_control import suite
 
@@ -64,7 +65,12 @@ def load_dm_env(
     tasks = [known for of, known in suite.ALL_TASKS if of == domain]
     if task not in tasks:
         raise unknown_name(f"task of {domain}", task, tasks)
-    return suite.load(domain, task, {"time_limit": math.inf, **(task_kwargs or {})})
+    try:
+        return suite.load(domain, task, {"time_limit": math.inf, **(task_kwargs or {})})
+    except (TypeError, ValueError) as error:
+        raise MosimError(
+            f"dm_control does not take task_kwargs={task_kwargs!r} for {domain}-{task}: {error}."
+        ) from error
 
 
 @functools.lru_cache(maxsize=64)
@@ -86,10 +92,12 @@ def domain_of(env: Environment) -> str:
     return type(env.task).__module__.rpartition(".")[2]
 
 
-def seed(env: Environment, value: int) -> None:
+def seed(env: Environment, value: int | np.random.RandomState) -> None:
     """Make the next reset the first of `suite.load(..., task_kwargs={"random": value})`."""
     # The suite offers no other way to seed a task than to load it anew.
-    env.task._random = np.random.RandomState(value)
+    if not isinstance(value, np.random.RandomState):
+        value = np.random.RandomState(value)
+    env.task._random = value
 
 
 def context_of(env: Environment) -> Float64Array | None:

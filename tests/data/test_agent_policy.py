@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
+from gymnasium.wrappers import FlattenObservation, TransformAction, TransformObservation
 from sb3_contrib import TQC
 from stable_baselines3 import A2C, PPO, SAC
 
@@ -59,3 +61,47 @@ def test_bad_agents(tmp_path):
         AgentPolicy(tmp_path / "text.zip", algo="sac")
     with pytest.raises(UnknownNameError, match="Did you mean 'sac'"):
         AgentPolicy(save(tmp_path, A2C), algo="sacc")
+    with pytest.raises(MosimError, match="5 is of type int; expected the path of a zip"):
+        AgentPolicy(5)
+
+
+def with_observations(space, value):
+    return TransformObservation(PointMassEnv(), lambda _: value, space)
+
+
+def test_an_agent_of_other_spaces_is_refused_before_a_folder_is_made(tmp_path):
+    policy = AgentPolicy(save(tmp_path, A2C))
+    short = with_observations(spaces.Box(-1, 1, (4,), np.float32), np.zeros(4, np.float32))
+    parts = {"position": spaces.Box(-1, 1, (6,), np.float32)}
+    dicts = with_observations(spaces.Dict(parts), {"position": np.zeros(6, np.float32)})
+    double = spaces.Box(-2, 2, (2,), np.float32)
+    scaled = TransformAction(PointMassEnv(), lambda action: action / 2, double)
+    for env, words in (
+        (short, r"with observations Box\(-inf, inf, \(6,\).* are Box\(-1.0, 1.0, \(4,\)"),
+        (dicts, "are Dict.*Use an agent trained on this task"),
+        (scaled, r"with actions Box\(-1.0.* are Box\(-2.0"),
+    ):
+        with pytest.raises(MosimError, match=words):
+            collect(env, tmp_path / "d", episodes=1, policy=policy)
+    assert not (tmp_path / "d").exists()
+
+
+def test_spaces_that_differ_in_nothing_that_matters_pass(tmp_path):
+    policy = AgentPolicy(save(tmp_path, A2C))
+    policy.check(PointMassEnv())
+    # Other limits and another float type; flattened from a dict.
+    policy.check(with_observations(spaces.Box(-9, 9, (6,), np.float64), np.zeros(6)))
+    parts = {name: spaces.Box(-1, 1, (3,), np.float64) for name in "ab"}
+    policy.check(FlattenObservation(with_observations(spaces.Dict(parts), {})))
+
+
+def test_agents_of_dicts_and_images(tmp_path):
+    parts = {"camera": spaces.Box(0, 255, (36, 40, 3), np.uint8), "x": spaces.Box(-1, 1, (2,))}
+    env = with_observations(spaces.Dict(parts), {})
+    model = PPO("MultiInputPolicy", env, n_steps=8, batch_size=8, device="cpu",
+                policy_kwargs={"net_arch": [8]})  # fmt: skip
+    model.save(tmp_path / "agent.zip")
+    policy = AgentPolicy(tmp_path / "agent.zip")
+    policy.check(env)
+    with pytest.raises(MosimError, match="was trained with observations"):
+        policy.check(with_observations(spaces.Dict({"x": parts["x"]}), {}))

@@ -67,7 +67,20 @@ def test_says_where_it_wrote(tmp_path, capsys):
     collect(PointMassEnv(), tmp_path / "d", episodes=2)
     captured = capsys.readouterr()
     assert f"2 episodes in {tmp_path / 'd'}" in captured.out
-    assert "steps/s" in captured.err
+    assert "steps/s" in captured.err and "Nothing to record" not in captured.out
+    for fewer in (2, 1):
+        collect(PointMassEnv(), tmp_path / "d", episodes=fewer)
+        captured = capsys.readouterr()
+        assert f"of {fewer} episodes asked for, all are there already" in captured.out
+        assert f"2 episodes in {tmp_path / 'd'}" in captured.out and not captured.err
+    collect(PointMassEnv(), tmp_path / "d", episodes=1, progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_integers_of_numpy_are_integers(tmp_path):
+    data = collect(PointMassEnv(), tmp_path / "d", episodes=np.int64(1), seed=np.int64(3),
+                   max_episode_steps=np.int32(4), progress=False)  # fmt: skip
+    assert (data.metadata.seed, data.metadata.max_episode_steps) == (3, 4)
 
 
 def test_environments_that_never_end_are_cut(tmp_path):
@@ -82,6 +95,14 @@ def test_environments_that_never_end_are_cut(tmp_path):
 def test_bad_arguments(tmp_path):
     with pytest.raises(DatasetError, match="episodes is 0"):
         collect(PointMassEnv(), tmp_path / "d", episodes=0)
+    with pytest.raises(DatasetError, match=r"episodes is 2.5; expected an integer >= 1"):
+        collect(PointMassEnv(), tmp_path / "d", episodes=2.5)
+    with pytest.raises(DatasetError, match="seed is 0.5; expected an integer >= 0"):
+        collect(PointMassEnv(), tmp_path / "d", episodes=1, seed=0.5)
+    with pytest.raises(DatasetError, match="max_episode_steps is 0"):
+        collect(PointMassEnv(), tmp_path / "d", episodes=1, max_episode_steps=0)
+    with pytest.raises(DatasetError, match="5 is of type int; expected the path of a dataset"):
+        collect(PointMassEnv(), 5, episodes=1)
     with pytest.raises(DatasetError, match="seed is -1"):
         collect(PointMassEnv(), tmp_path / "d", episodes=1, seed=-1)
     bare = PointMassEnv()

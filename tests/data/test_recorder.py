@@ -3,7 +3,7 @@ import pytest
 from gymnasium import Wrapper
 from gymnasium.spaces import Discrete
 
-from mosim_gym.data import files
+import mosim_gym.files
 from mosim_gym.data.dataset import Dataset, episode_path
 from mosim_gym.data.recorder import Recorder
 from mosim_gym.data.states import add_noise
@@ -226,7 +226,7 @@ def test_a_full_disk_leaves_no_half_file_and_the_episode_can_be_written_later(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "fsync", no_space)
+        patch.setattr(mosim_gym.files.os, "fsync", no_space)
         with pytest.raises(DatasetError, match="Cannot write .*000000.npz: No space left"):
             run(recorder, 10)
         assert list((tmp_path / "d" / "episodes").iterdir()) == []

@@ -10,37 +10,12 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from mosim_gym.data.dataset import Dataset
 from mosim_gym.data.sb3 import StateDictReplayBuffer, StateReplayBuffer
 from mosim_gym.data.sources import ReplayStates, load_replay_states, open_state_source
 from mosim_gym.data.state_info import PhysicsStateInfo
 from mosim_gym.errors import DatasetError
-from tests.data.fakes import PointMassEnv, make_dataset
-
-OBS = gym.spaces.Box(-np.inf, np.inf, (6,), np.float32)
-ACT = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
-
-
-def step(t, n_envs):
-    """Arguments of add() whose observation is the state in float32."""
-    rng = np.random.default_rng([t, 5])
-    state = rng.normal(size=(n_envs, 6))
-    infos = [
-        {
-            "mosim/state_before": {"qpos": s[:2], "qvel": s[2:4], "act": None, "context": s[4:]},
-            "TimeLimit.truncated": bool(t % 3 == 0),
-        }
-        for s in state
-    ]
-    obs = state.astype(np.float32)
-    return (obs, rng.normal(size=(n_envs, 6)).astype(np.float32), rng.normal(size=(n_envs, 2)),
-            rng.normal(size=n_envs), np.full(n_envs, t % 3 == 0), infos)  # fmt: skip
-
-
-def fill(buffer, steps):
-    for t in range(steps):
-        buffer.add(*step(t, buffer.n_envs))
-    return buffer
+from tests.data.fakes import PointMassEnv, point_mass
+from tests.data.replays import ACT, OBS, fill, step
 
 
 @settings(max_examples=25, deadline=None)
@@ -77,8 +52,9 @@ def test_is_sb3s_buffer_with_states(steps, n_envs, thrifty):
 def test_signature_is_sb3s():
     ours = inspect.signature(StateReplayBuffer.__init__).parameters
     theirs = inspect.signature(ReplayBuffer.__init__).parameters
-    assert list(ours) == list(theirs)
-    assert [p.default for p in ours.values()] == [p.default for p in theirs.values()]
+    assert list(ours) == [*theirs, "robot"]
+    expected = [*(p.default for p in theirs.values()), None]
+    assert [p.default for p in ours.values()] == expected
 
 
 def test_samples_are_uniform_over_all_that_is_stored():
@@ -154,45 +130,16 @@ def test_bad_infos():
     assert len(buffer) == 2
 
 
-def test_bad_files(tmp_path):
-    buffer = fill(StateReplayBuffer(10, OBS, ACT, device="cpu"), 5)
-    path = tmp_path / "buffer.npz"
-    buffer.save(path)
-    whole = path.read_bytes()
-    for cut in (0, 100, len(whole) // 2, len(whole) - 1):
-        path.write_bytes(whole[:cut])
-        for read in (buffer.load, load_replay_states):
-            with pytest.raises(DatasetError, match="buffer.npz"):
-                read(path)
-    np.savez(path, observations=np.zeros(3))
-    for read in (buffer.load, load_replay_states):
-        with pytest.raises(DatasetError, match="npz of something else"):
-            read(path)
-    path.write_bytes(whole)
-    with pytest.raises(DatasetError, match="10 rows, this one has 20"):
-        StateReplayBuffer(20, OBS, ACT, device="cpu").load(path)
-    small = gym.spaces.Box(-1, 1, (3,), np.float32)
-    with pytest.raises(DatasetError, match=r"observations is float32 \(1, 6\), in this"):
-        StateReplayBuffer(10, small, ACT, device="cpu").load(path)
-    with pytest.raises(DatasetError, match="Nothing at"):
-        open_state_source(tmp_path / "nothing")
-    with pytest.raises(DatasetError, match="Cannot write"):
-        buffer.save(tmp_path / "no folder" / "buffer.npz")
-    assert len(buffer) == 5
-
-
-def test_a_dataset_is_a_state_source_too(tmp_path):
-    assert isinstance(open_state_source(make_dataset(tmp_path / "d", [3])), Dataset)
-
-
 def test_plain_sac_run(tmp_path):
     env = DummyVecEnv([lambda: PointMassEnv(10) for _ in range(2)])
     model = SAC("MlpPolicy", env, replay_buffer_class=StateReplayBuffer, learning_starts=20,
-                policy_kwargs={"net_arch": [8]}, buffer_size=100, device="cpu")  # fmt: skip
+                policy_kwargs={"net_arch": [8]}, buffer_size=100, device="cpu",
+                replay_buffer_kwargs={"robot": point_mass()})  # fmt: skip
     model.learn(60)
     states = model.replay_buffer.states()
     together = torch.cat([states.qpos, states.qvel, states.context], 1).float().numpy()
     assert np.array_equal(together, model.replay_buffer.observations[:30].reshape(-1, 6))
+    assert model.replay_buffer.spec == point_mass()
 
 
 def test_sac_on_shimmy_with_dict_observations(tmp_path):
@@ -210,3 +157,5 @@ def test_sac_on_shimmy_with_dict_observations(tmp_path):
     assert np.array_equal(other.observations["velocity"], buffer.observations["velocity"])
     with pytest.raises(DatasetError, match="StateDictReplayBuffer"):
         StateReplayBuffer(50, env.observation_space, env.action_space)
+    with pytest.raises(DatasetError, match="StateDictReplayBuffer was given .*Box"):
+        StateDictReplayBuffer(50, OBS, env.action_space)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -56,14 +57,46 @@ def test_a_failed_write_keeps_what_was_there(
 ) -> None:
     save(tmp_path / "arm", seed=1)
 
-    def full(*_: object) -> None:
+    def full(*_: object) -> bytes:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(module, "save_file", full)
+    monkeypatch.setattr(module, "save", full)
     with pytest.raises(CheckpointError, match="No space left on device.*is kept"):
         save(tmp_path / "arm", seed=2)
     assert load_checkpoint(tmp_path / "arm").provenance == {"seed": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["arm"]
+
+
+@pytest.mark.parametrize("stop", [OSError, KeyboardInterrupt])
+def test_a_failed_replacement_puts_the_old_one_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException]
+) -> None:
+    save(tmp_path / "arm", seed=1)
+    rename, calls = os.rename, iter(range(9))
+
+    def second_fails(source: Path, target: Path) -> None:
+        if next(calls) == 1:
+            raise stop
+        rename(source, target)
+
+    monkeypatch.setattr(module.os, "rename", second_fails)
+    with pytest.raises((CheckpointError, KeyboardInterrupt)):
+        save(tmp_path / "arm", seed=2)
+    assert load_checkpoint(tmp_path / "arm").provenance == {"seed": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["arm"]
+
+
+@pytest.mark.parametrize(
+    ("umask", "file", "folder"), [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700)]
+)
+def test_the_umask_says_who_may_read(tmp_path: Path, umask: int, file: int, folder: int) -> None:
+    before = os.umask(umask)
+    try:
+        save(tmp_path / "arm")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "arm").stat().st_mode & 0o777 == folder
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "arm").iterdir()} == {file}
 
 
 def test_a_folder_that_is_no_checkpoint_is_not_replaced(tmp_path: Path) -> None:
@@ -99,6 +132,26 @@ def test_damaged_config_is_named(tmp_path: Path, text: str) -> None:
         load_checkpoint(tmp_path / "arm")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"acceptance": None},
+        {"acceptance": [1]},
+        {"acceptance": {"trusted_horizon": "far"}},
+        {"provenance": "me"},
+        {"robot": []},
+        {"model": "big"},
+    ],
+    ids=str,
+)
+def test_fields_of_the_wrong_type_are_named(tmp_path: Path, wrong: dict[str, object]) -> None:
+    save(tmp_path / "arm")
+    file = tmp_path / "arm" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | wrong))
+    with pytest.raises(CheckpointError, match="config.json is not the config of a mosim_gym"):
+        load_checkpoint(tmp_path / "arm")
+
+
 def test_newer_schema_and_foreign_weights_are_named(tmp_path: Path) -> None:
     save(tmp_path / "arm")
     file = tmp_path / "arm" / "config.json"
@@ -123,6 +176,21 @@ def test_names_are_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         load_checkpoint("amr")
     save(tmp_path / "package" / "_checkpoints" / "leg")  # in a wheel
     assert [summary.name for summary in list_checkpoints()] == ["leg"]
+
+
+def test_a_damaged_checkpoint_does_not_hide_the_others(tmp_path: Path) -> None:
+    for name in ("arm", "leg", "tail"):
+        save(tmp_path / name)
+    (tmp_path / "leg" / "config.json").write_text("{")
+    with pytest.warns(UserWarning, match="left out.*leg.config.json is not the config"):
+        found = list_checkpoints(tmp_path)
+    assert [summary.name for summary in found] == ["arm", "tail"]
+
+
+@pytest.mark.parametrize("given", [5, None, b"reacher", ["reacher"]], ids=repr)
+def test_what_is_neither_name_nor_path_is_named(given: object) -> None:
+    with pytest.raises(CheckpointError, match=r"given as .*; expected the name of a shipped one"):
+        load_checkpoint(given)  # type: ignore[arg-type]
 
 
 def test_hub_names_and_files_are_refused(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def test_rollout_is_repeated_steps(config: ModelConfig) -> None:
         torch.testing.assert_close(trajectory.qpos[:, t + 1], state.qpos, rtol=0, atol=0)
         torch.testing.assert_close(trajectory.qvel[:, t + 1], state.qvel, rtol=0, atol=0)
     assert trajectory.horizon == 5 and not trajectory.diverged.any()
+    assert trajectory.valid_steps.tolist() == [5] * 4
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
@@ -85,6 +86,7 @@ def test_a_diverged_row_freezes_and_leaves_the_others_alone() -> None:
     actions[1, 3] = float("nan")
     both = simulator.rollout(start, actions)
     assert both.diverged.tolist() == [False, True, False, True]
+    assert both.valid_steps.tolist() == [6, 3, 6, 2]
     assert both.qpos.isfinite().all() and both.qvel.abs().max() <= 50
     assert (both.qpos[3, 3:] == both.qpos[3, 2]).all()
     assert (both.qvel[1, 4:] == both.qvel[1, 3]).all()
@@ -97,7 +99,9 @@ def test_a_start_that_is_not_finite_is_diverged() -> None:
     start = states()
     start.qpos[2, 0] = float("inf")
     assert simulator.is_valid(start).tolist() == [True, True, False, True]
-    assert simulator.rollout(start, torch.zeros(4, 2, 2)).diverged.tolist()[2]
+    trajectory = simulator.rollout(start, torch.zeros(4, 2, 2))
+    assert trajectory.diverged.tolist() == [False, False, True, False]
+    assert trajectory.valid_steps.tolist() == [2, 2, 0, 2]
 
 
 def test_inputs_are_cast_and_context_passes_through() -> None:
@@ -108,14 +112,43 @@ def test_inputs_are_cast_and_context_passes_through() -> None:
     assert after.context is not None and (after.context == 1).all()
 
 
-def test_wrong_widths_are_named() -> None:
-    simulator = make(CONFIGS["residual"])
-    with pytest.raises(MosimError, match=r"widths \(2, 2, 0, 3\).*expected widths \(2, 2, 0, 2\)"):
-        simulator.step(states(), torch.zeros(4, 3))
-    with pytest.raises(MosimError, match=r"in 4 rows with 3 actions"):
-        simulator.step(states(), torch.zeros(3, 2))
+@pytest.mark.parametrize("doubled", ["qpos", "qvel", "context"])
+def test_every_field_is_cast_on_its_own(doubled: str) -> None:
+    simulator = Simulator(SPEC, CONFIGS["residual"])
+    start = dataclasses.replace(states(), context=torch.ones(4, 3)).to(torch.float32)
+    mixed = dataclasses.replace(start, **{doubled: getattr(start, doubled).double()})
+    action = torch.rand(4, 2).double()
+    for after in (simulator.step(mixed, action), simulator.step(start, action.float())):
+        assert {value.dtype for _, value in after.items()} == {torch.float32}
+    assert (simulator.step(mixed, action).qvel == after.qvel).all()
+    path = simulator.rollout(mixed, action.unsqueeze(1))
+    assert (path.qvel[:, 1] == after.qvel).all()
+    assert simulator.rollout(mixed, action.unsqueeze(1)[:, :0]).qvel.dtype == torch.float32
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 2), (2,), (), (4, 1, 2)], ids=str)
+def test_actions_of_a_wrong_shape_are_named(shape: tuple[int, ...]) -> None:
+    # Two rows: as many as actuators, so that one action is not taken for a column of them.
+    for n in (2, 4):
+        with pytest.raises(MosimError, match=rf"got actions.*expected \(batch, nu\) = \({n}, 2\)"):
+            make(CONFIGS["residual"]).step(states(n), torch.zeros(shape))
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (3, 5, 2), (4, 5, 3), (4, 0, 3)], ids=str)
+def test_action_sequences_of_a_wrong_shape_are_named(shape: tuple[int, ...]) -> None:
     with pytest.raises(MosimError, match=r"expected \(batch, T, nu\) = \(4, T, 2\)"):
-        simulator.rollout(states(), torch.zeros(4, 2))
+        make(CONFIGS["residual"]).rollout(states(), torch.zeros(shape))
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_states_of_wrong_widths_are_named(steps: int) -> None:
+    wide = State(torch.zeros(4, 3), torch.zeros(4, 2), torch.zeros(4, 1))
+    simulator = make(CONFIGS["residual"])
+    words = r"widths \(3, 2, 1\); expected \(nq, nv, na\) = \(2, 2, 0\)"
+    with pytest.raises(MosimError, match=words):
+        simulator.rollout(wide, torch.zeros(4, steps, 2))
+    with pytest.raises(MosimError, match=words):
+        simulator.step(wide, torch.zeros(4, 2))
 
 
 def test_correctors_start_at_zero() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 
 import pytest
@@ -63,11 +65,34 @@ def test_horizons_by_hand() -> None:
     assert errors.mse(2)[0] == pytest.approx(0.1)
 
 
-def test_a_diverged_rollout_is_not_valid(pendulum: Dataset) -> None:
+def test_rollouts_that_diverge_at_once_are_never_valid(pendulum: Dataset) -> None:
     simulator = Biased(pendulum.spec)
     simulator.bound_speed(1e-3)
     errors = horizon_errors(simulator, pendulum.windows(10))
-    assert errors.diverged.all() and errors.trusted_horizon < 10
+    assert errors.diverged.all() and errors.trusted_horizon == 0
+    assert (errors.share_valid == 0).all()
+    summary = errors.summary((1, 10))
+    assert summary["by_horizon"]["10"] == {"mse_mean": None, "mse_median": None, "share_valid": 0}
+
+
+def test_a_rollout_is_infinitely_wrong_from_where_it_diverges(pendulum: Dataset) -> None:
+    # Exact dynamics, so that the frozen state of a slow row would pass for a valid one.
+    windows = pendulum.windows(60, stride=1)
+    simulator = Pendulum(pendulum.spec)
+    bound = float(windows.qvel.abs().amax((1, 2)).quantile(0.7))
+    simulator.bound_speed(bound)
+    errors = horizon_errors(simulator, windows)
+    fine = (windows.qvel[..., 0].abs() <= bound).long().cumprod(1).bool()
+    assert 0 < errors.diverged.sum() < len(windows) / 2
+    assert (errors.diverged == ~fine[:, -1]).all()
+    for figures in (errors.squared, errors.whitened):
+        assert (figures[fine[:, 1:]] < 1e-9).all() and (figures[~fine[:, 1:]] == math.inf).all()
+    torch.testing.assert_close(errors.share_valid, fine[:, 1:].double().mean(0))
+    summary = errors.summary((60,))
+    assert summary["diverged"] == int(errors.diverged.sum())
+    assert summary["by_horizon"]["60"]["mse_mean"] is None
+    assert summary["by_horizon"]["60"]["mse_median"] < 1e-9
+    json.dumps(summary, allow_nan=False)
 
 
 def test_root_x_is_left_out() -> None:

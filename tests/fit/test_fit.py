@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +105,57 @@ def test_resumed_equals_uninterrupted(
     assert not list((tmp_path / "parts" / "x.run").glob("*.safetensors"))
 
 
+def test_a_second_interrupt_keeps_the_last_saved_state(
+    pendulum: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    whole: dict[str, bytes],
+) -> None:
+    original = Trainer._step
+
+    def twice(self: Trainer, factor: float) -> None:
+        original(self, factor)
+        if self.progress.step == 7:  # the weights have moved, the count has not
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    out = tmp_path / "parts" / "x"
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_step", twice)
+        with pytest.raises(KeyboardInterrupt):
+            fit(pendulum, out=out, preset=STAGED, steps=40)
+    assert f"Interrupted at step 7 of 40; {out}.run holds the state of step 7. Run the same" in (
+        capsys.readouterr().out
+    )
+    assert quick(pendulum, out) == whole
+
+
+def test_an_interrupt_tells_where_the_state_is(
+    pendulum: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stop = interrupt_at(50, lambda: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(Trainer, "_step", stop)
+    for progress in (True, False):
+        with pytest.raises(KeyboardInterrupt):
+            fit(
+                pendulum,
+                out=tmp_path / "x",
+                preset=SMALL,
+                steps=400,
+                resume=False,
+                progress=progress,
+            )
+        printed = capsys.readouterr().out
+        assert ("step 51 of 400; " in printed and "holds the state of step 51" in printed) == (
+            progress
+        )
+        assert ("resume=True" in printed) == progress
+
+
 def test_minutes_become_steps_and_leave_the_weights_alone(
     pendulum: Dataset, tmp_path: Path
 ) -> None:
@@ -123,7 +175,16 @@ def test_learns_an_exact_pendulum(pendulum: Dataset, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(out)
     assert checkpoint.trusted_horizon == result.acceptance["trusted_horizon"]
     assert checkpoint.provenance["steps"] == 600
-    for fact in ("fake/pendulum", "10 episodes", "--steps 600", "whitened error", "residual"):
+    for fact in (
+        "fake/pendulum",
+        "10 episodes",
+        "--steps 600",
+        "whitened error",
+        "residual",
+        "8/1/1 for training",
+        "user's own recording",
+        "Diverged: 0 of 1 rollouts of 60",
+    ):
         assert fact in checkpoint.card
     assert str(tmp_path) not in (out / "config.json").read_text() + checkpoint.card
     again = horizon_errors(checkpoint.simulator, pendulum.windows(30))
@@ -214,11 +275,13 @@ def test_resuming_another_fit_is_refused(
 ) -> None:
     out = tmp_path / "x"
     interrupted(pendulum, out, monkeypatch)
-    with pytest.raises(MosimError, match="unfinished fit with another seed.*resume=False"):
+    with pytest.raises(MosimError, match=r"with another seed \(there 0, now 3\)\. .*resume=False"):
         quick(pendulum, out, seed=3)
-    with pytest.raises(MosimError, match="unfinished fit with another preset"):
+    with pytest.raises(
+        MosimError, match=r'preset.model.predictor \(there "rigid_body", now "residual"\).*1 more'
+    ):
         quick(pendulum, out, preset=SMALL)
-    with pytest.raises(MosimError, match="unfinished fit with another steps"):
+    with pytest.raises(MosimError, match=r"with another steps \(there 40, now 50\)"):
         quick(pendulum, out, steps=50)
     other = write_dataset(tmp_path / "rod", pendulum_spec(name="rod", fingerprint="rod"))
     with pytest.raises(MosimError, match="rod belongs to another body"):
@@ -248,6 +311,11 @@ def test_wrong_budgets_presets_and_data_are_named(pendulum: Dataset, tmp_path: P
         fit(pendulum, out=out, steps=5, minutes=1.0)
     with pytest.raises(MosimError, match=r"steps=0; expected more than 0"):
         fit(pendulum, out=out, steps=0)
+    for minutes in (math.inf, math.nan):
+        with pytest.raises(
+            MosimError, match=rf"minutes={minutes}; expected more than 0, and finite"
+        ):
+            fit(pendulum, out=out, minutes=minutes)
     with pytest.raises(MosimError, match=r"threads=0; expected 1 or more"):
         fit(pendulum, out=out, steps=1, threads=0)
     with pytest.raises(UnknownNameError, match="Unknown preset 'papper'.*Did you mean 'paper'"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosim_gym.fit.resume import flatten, read_state, unflatten, write_state
+from mosim_gym.fit.resume import differences, flatten, read_state, unflatten, write_state
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 values = st.recursive(
@@ -42,10 +43,29 @@ def test_a_failed_write_keeps_the_old_state(
 ) -> None:
     write_state(tmp_path / "s", {"step": 1})
 
-    def full(*_: object, **__: object) -> None:
+    def full(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("mosim_gym.fit.resume.save_file", full)
+    monkeypatch.setattr("mosim_gym.fit.resume.os.replace", full)
     with pytest.raises(ValueError, match="No space left on device.*is kept"):
         write_state(tmp_path / "s", {"step": 2})
     assert read_state(tmp_path / "s") == {"step": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["s"]
+
+
+def test_the_umask_says_who_may_read(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_state(tmp_path / "s", {"step": 1})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "s").stat().st_mode & 0o777 == 0o640
+
+
+def test_differences_name_the_innermost_entry_that_differs() -> None:
+    there = {"seed": 0, "preset": {"name": "a", "stages": [1, 2], "old": True}}
+    now = {"seed": 0, "preset": {"name": "b", "stages": (1, 2)}}
+    assert differences("", there, now) == [
+        'preset.name (there "a", now "b")',
+        "preset.old (there true, now null)",
+    ]
