@@ -14,6 +14,7 @@ from mosim_gym.registration import register_envs
 if TYPE_CHECKING:
     from mosim_gym.data.dataset import Dataset as Dataset
     from mosim_gym.data.recorder import Recorder as Recorder
+    from mosim_gym.data.sb3 import StateDictReplayBuffer as StateDictReplayBuffer
     from mosim_gym.data.sb3 import StateReplayBuffer as StateReplayBuffer
     from mosim_gym.data.state_info import PhysicsStateInfo as PhysicsStateInfo
     from mosim_gym.dynamics.checkpoint import load_simulator as load_simulator
@@ -40,6 +41,7 @@ _PUBLIC = {
     "RobotSpec": "mosim_gym.robots.spec",
     "Simulator": "mosim_gym.dynamics.simulator",
     "State": "mosim_gym.types",
+    "StateDictReplayBuffer": "mosim_gym.data.sb3",
     "StateReplayBuffer": "mosim_gym.data.sb3",
     "TaskResets": "mosim_gym.envs.resets",
     "Trajectory": "mosim_gym.types",

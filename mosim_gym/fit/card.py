@@ -26,6 +26,8 @@ def write_card(
     """The text of a card, from what the checkpoint's config.json holds."""
     spec, data = simulator.spec, provenance["data"]
     horizon = acceptance["trusted_horizon"]
+    # Sorted here and below: config.json has its keys in alphabetical order.
+    versions = sorted(provenance["versions"].items())
     parts = [
         f"# {spec.name}: a learned simulator",
         f"Steps {spec.name} (nq {spec.nq}, nv {spec.nv}, nu {spec.nu}, na {spec.na}) by "
@@ -45,7 +47,7 @@ def write_card(
         _told(simulator),
         "## How to make it again",
         _recipe(data, provenance["command"]),
-        "Versions: " + ", ".join(f"{k} {v}" for k, v in provenance["versions"].items()) + ".",
+        "Versions: " + ", ".join(f"{k} {v}" for k, v in versions) + ".",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -78,7 +80,7 @@ def _table(acceptance: Mapping[str, Any], noise: float) -> str:
         figures = acceptance[kind]
         which = f"{figures['rollouts']} rollouts of {figures['steps']} steps"
         diverged.append(f"{figures['diverged']} of {which}")
-        for step, values in figures["by_horizon"].items():
+        for step, values in sorted(figures["by_horizon"].items(), key=lambda item: int(item[0])):
             rows.append(
                 f"| {which} | {step} | {_error(values['mse_mean'])} | "
                 f"{_error(values['mse_median'])} | {values['share_valid']:.1%} |"

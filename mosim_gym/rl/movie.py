@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from tqdm import trange
 
-from mosim_gym.data.policies import Policy
+from mosim_gym.data.policies import AgentPolicy, Policy
 from mosim_gym.data.states import STATE
 from mosim_gym.errors import MosimError
 from mosim_gym.registration import find_env
@@ -60,6 +60,8 @@ def render_comparison(
     model: Any = gym.make(name, checkpoint=checkpoint, render_mode="rgb_array")
     frames, worst = [], 0.0
     try:
+        if isinstance(policy, AgentPolicy):
+            policy.check(true)
         observation, info = true.reset(seed=seed)
         model.reset(seed=seed, options=info[STATE])
         policy.reset(np.random.default_rng(seed))

@@ -1,11 +1,12 @@
 """dynamics="mujoco" is dm_control, step for step, on every face."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from dm_control import suite
 
 import mosim_gym
-from tests.envs.faces import FACES, Singles, Vector, flat
+from tests.envs.faces import ENV_ID, FACES, Singles, Vector, flat
 
 STEPS = 1000
 #: How far actions go beyond the action space: dm_control itself would not clip them.
@@ -164,3 +165,28 @@ def test_physics_that_diverges_truncates_at_the_last_finite_state(caplog):
     assert "unstable" in caplog.text
     env.reset(seed=0)
     assert not env.step(np.zeros(2, np.float32))[3]
+
+
+def test_a_seeded_reset_of_some_rows_leaves_the_others_alone():
+    def next_starts(masked):
+        env = gym.make_vec(ENV_ID, num_envs=2, dynamics="mujoco", horizon=1)
+        env.reset(seed=3)
+        if masked:
+            mask = np.array([True, False])
+            env.reset(seed=8, options={"reset_mask": mask})
+        return env.step(np.zeros((2, 2)))[0]
+
+    alone, touched = next_starts(False), next_starts(True)
+    np.testing.assert_array_equal(alone[1], touched[1])
+    assert not np.array_equal(alone[0], touched[0])
+
+
+def test_load_goes_on_with_a_random_state_as_dm_control_does():
+    ours = mosim_gym.load(
+        "reacher", "easy", {"random": np.random.RandomState(3)}, dynamics="mujoco"
+    )
+    theirs = suite.load("reacher", "easy", {"random": np.random.RandomState(3)})
+    for _ in range(2):
+        here, there = ours.reset().observation, theirs.reset().observation
+        for name, part in there.items():
+            np.testing.assert_array_equal(here[name], part)

@@ -18,6 +18,7 @@ from mosim_gym.errors import CheckpointError, DatasetError, MosimError, UnknownN
 from mosim_gym.evaluate.horizon import horizon_errors
 from mosim_gym.fit import fit
 from mosim_gym.fit import losses as losses_module
+from mosim_gym.fit.card import rewrite_card
 from mosim_gym.fit.loop import LossNotFiniteError, Trainer
 from mosim_gym.fit.presets import DEFAULT, PAPER, Preset
 from mosim_gym.fit.stages import Part, Stage, stage_ends
@@ -186,6 +187,7 @@ def test_learns_an_exact_pendulum(pendulum: Dataset, tmp_path: Path) -> None:
         "Diverged: 0 of 1 rollouts of 60",
     ):
         assert fact in checkpoint.card
+    assert rewrite_card(out) == checkpoint.card
     assert str(tmp_path) not in (out / "config.json").read_text() + checkpoint.card
     again = horizon_errors(checkpoint.simulator, pendulum.windows(30))
     assert again.mse(30).median() < 1e-4
