@@ -28,7 +28,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 @app.command("list")
 def list_command() -> None:
     """Show the environments and the shipped checkpoints."""
-    from mosim_gym.dynamics.checkpoint import list_checkpoints
+    from mosim_gym.dynamics.catalogue import list_checkpoints
 
     shipped = {summary.name: summary for summary in list_checkpoints()}
     print("Environments (gym.make id, then its learned model):")
@@ -45,7 +45,8 @@ def list_command() -> None:
 @app.command()
 def card(checkpoint: Annotated[str, typer.Argument(help="A shipped name or a folder.")]) -> None:
     """Show what a checkpoint was made from and how far it can be trusted."""
-    from mosim_gym.dynamics.checkpoint import find_checkpoint, read_summary
+    from mosim_gym.dynamics.catalogue import find_checkpoint
+    from mosim_gym.dynamics.summary import read_summary
 
     print(read_summary(find_checkpoint(checkpoint)).card)
 

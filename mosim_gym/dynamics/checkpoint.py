@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,51 +18,18 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from mosim_gym.dynamics.config import ModelConfig
+from mosim_gym.dynamics.catalogue import find_checkpoint
 from mosim_gym.dynamics.simulator import Simulator
-from mosim_gym.errors import CheckpointError, unknown_name
-from mosim_gym.robots.spec import RobotSpec
-
-SCHEMA_VERSION = 1
-WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "CARD.md"
-_HUB = "hub:"
-_REMAKE = "Fetch or fit it again: mosim-gym fit DATASET --out CHECKPOINT."
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointSummary:
-    """What a checkpoint says of itself, without its weights.
-
-    Attributes:
-        path: its folder.
-        spec: the body.
-        config: the shape of the model.
-        acceptance: figures it was accepted on, among them ``trusted_horizon`` in control steps.
-        provenance: what made it: command, seed, versions, data.
-    """
-
-    path: Path
-    spec: RobotSpec
-    config: ModelConfig
-    acceptance: Mapping[str, Any] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The folder's name."""
-        return self.path.name
-
-    @property
-    def card(self) -> str:
-        """The text of CARD.md; empty if there is none."""
-        file = self.path / CARD
-        return file.read_text(encoding="utf-8") if file.is_file() else ""
-
-    @property
-    def trusted_horizon(self) -> int | None:
-        """Control steps after which 90 % of test rollouts were still valid; ``None`` if unknown."""
-        value = self.acceptance.get("trusted_horizon")
-        return None if value is None else int(value)
+from mosim_gym.dynamics.summary import (
+    CARD,
+    CONFIG,
+    REMAKE,
+    SCHEMA_VERSION,
+    WEIGHTS,
+    CheckpointSummary,
+    read_summary,
+)
+from mosim_gym.errors import CheckpointError
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +110,7 @@ def load_checkpoint(name_or_path: str | Path, device: torch.device | str = "cpu"
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f"{file} cannot be read: {error}. Expected a complete safetensors file written by "
-            f"mosim_gym (pickled .pt or .zip files are never loaded). {_REMAKE}"
+            f"mosim_gym (pickled .pt or .zip files are never loaded). {REMAKE}"
         ) from error
     simulator = Simulator(summary.spec, summary.config).to(device)
     try:
@@ -152,7 +118,7 @@ def load_checkpoint(name_or_path: str | Path, device: torch.device | str = "cpu"
     except RuntimeError as error:
         raise CheckpointError(
             f"{file} does not hold the model that {summary.path / CONFIG} describes: {error}. "
-            f"Keep the two files of one checkpoint together. {_REMAKE}"
+            f"Keep the two files of one checkpoint together. {REMAKE}"
         ) from error
     simulator.eval().requires_grad_(False)
     return Checkpoint(
@@ -170,94 +136,6 @@ def load_simulator(name_or_path: str | Path, device: torch.device | str = "cpu")
     return load_checkpoint(name_or_path, device).simulator
 
 
-def read_summary(path: Path) -> CheckpointSummary:
-    """What the checkpoint in folder `path` says of itself.
-
-    Raises:
-        CheckpointError: if its config.json is missing, damaged, foreign or newer.
-    """
-    file = path / CONFIG
-    try:
-        fields = json.loads(file.read_text(encoding="utf-8"))
-        version = fields["schema_version"]
-        if version != SCHEMA_VERSION:
-            raise CheckpointError(
-                f"{file} has schema_version {version!r}; this version of mosim_gym reads "
-                f"{SCHEMA_VERSION}. Install the version that wrote it, or fit it again."
-            )
-        summary = CheckpointSummary(
-            path=path,
-            spec=RobotSpec.from_json(fields["robot"]),
-            config=ModelConfig.from_json(fields["model"]),
-            acceptance=fields["acceptance"],
-            provenance=fields["provenance"],
-        )
-        _check_figures(summary)
-        return summary
-    except CheckpointError:
-        raise
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(
-            f"{file} is not the config of a mosim_gym checkpoint: {error!r}. Expected a folder "
-            f"with {WEIGHTS} and {CONFIG}. {_REMAKE}"
-        ) from error
-
-
-def find_checkpoint(name_or_path: str | Path) -> Path:
-    """The folder of a checkpoint: an existing path, else a shipped name.
-
-    Raises:
-        CheckpointError: for what is neither name nor path, for a path that is a file, and for
-            ``hub:`` names (reserved).
-        UnknownNameError: listing the shipped names.
-    """
-    if not isinstance(name_or_path, str | Path):
-        raise CheckpointError(
-            f"A checkpoint was given as {name_or_path!r} ({type(name_or_path).__name__}); expected "
-            'the name of a shipped one ("reacher") or the path of a folder, as str or Path.'
-        )
-    text = str(name_or_path)
-    if text.startswith(_HUB):
-        raise CheckpointError(
-            f"Checkpoint {text!r}: names that start with 'hub:' are reserved for a model hub, "
-            "which is not built yet. Give a folder or a shipped name."
-        )
-    path = Path(name_or_path)
-    if path.is_file():
-        raise CheckpointError(
-            f"{path} is a file; a checkpoint is a folder with {WEIGHTS} and {CONFIG}. "
-            "Give the folder (pickled .pt or .zip files are never loaded)."
-        )
-    # A bare name that happens to match an unrelated folder here still means the shipped one.
-    if path.is_dir() and ((path / CONFIG).exists() or path.name != text):
-        return path
-    shipped = {folder.name: folder for folder in _shipped_folders()}
-    if text in shipped:
-        return shipped[text]
-    if path.is_dir():
-        return path
-    hint = (
-        "Or give the path of a checkpoint folder, made by: mosim-gym fit DATASET --out CHECKPOINT."
-    )
-    raise unknown_name("checkpoint", text, shipped, hint)
-
-
-def list_checkpoints(folder: str | Path | None = None) -> list[CheckpointSummary]:
-    """The checkpoints in `folder`, by default the shipped ones, by name.
-
-    Warns:
-        UserWarning: for each one whose config.json cannot be read; it is left out.
-    """
-    folders = _shipped_folders() if folder is None else _checkpoint_folders(Path(folder))
-    summaries = []
-    for path in folders:
-        try:
-            summaries.append(read_summary(path))
-        except CheckpointError as error:
-            warnings.warn(f"A checkpoint is left out. {error}", stacklevel=2)
-    return summaries
-
-
 def require_replaceable(path: Path) -> None:
     """Raise unless a checkpoint may be put at `path`: nothing, an empty folder or a checkpoint.
 
@@ -270,29 +148,6 @@ def require_replaceable(path: Path) -> None:
             f"{path} exists and is not a checkpoint; it will not be replaced. "
             "Choose another folder for the checkpoint, or move what is there."
         )
-
-
-def _shipped_folders() -> list[Path]:
-    package = Path(__file__).resolve().parents[1]
-    inside_wheel = package / "_checkpoints"
-    beside_package = package.parent / "checkpoints"
-    return _checkpoint_folders(inside_wheel if inside_wheel.is_dir() else beside_package)
-
-
-def _checkpoint_folders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    found = (path for path in folder.iterdir() if not path.name.startswith("."))
-    return sorted(path for path in found if (path / CONFIG).is_file())
-
-
-def _check_figures(summary: CheckpointSummary) -> None:
-    for name in ("acceptance", "provenance"):
-        if not isinstance(getattr(summary, name), dict):
-            raise TypeError(f"{name} is {getattr(summary, name)!r}, not an object")
-    trusted = summary.acceptance.get("trusted_horizon")
-    if not isinstance(trusted, int | None):
-        raise TypeError(f"trusted_horizon is {trusted!r}, not an integer")
 
 
 def _scratch_beside(path: Path) -> tempfile.TemporaryDirectory[str]:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mosim_gym.dynamics.checkpoint import CARD, load_checkpoint
+from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.dynamics.config import Flavour
 from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.dynamics.summary import CARD
 from mosim_gym.errors import CheckpointError
 from mosim_gym.evaluate.horizon import TRUSTED_SHARE, VALID_ERROR
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from mosim_gym.dynamics import catalogue
 from mosim_gym.dynamics import checkpoint as module
+from mosim_gym.dynamics.catalogue import find_checkpoint, list_checkpoints
 from mosim_gym.dynamics.checkpoint import (
-    find_checkpoint,
-    list_checkpoints,
     load_checkpoint,
     load_simulator,
     save_checkpoint,
@@ -166,7 +166,7 @@ def test_newer_schema_and_foreign_weights_are_named(tmp_path: Path) -> None:
 
 def test_names_are_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path / "checkpoints" / "arm")
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "package" / "dynamics" / "x.py"))
+    monkeypatch.setattr(catalogue, "__file__", str(tmp_path / "package" / "dynamics" / "x.py"))
     monkeypatch.chdir(tmp_path)
     assert load_simulator("arm").spec == SPEC
     (tmp_path / "arm").mkdir()  # an unrelated folder of that name does not hide it

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,44 +12,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.dynamics.checkpoint import load_checkpoint
-from mosim_gym.errors import CheckpointError, DatasetError, MosimError, UnknownNameError
 from mosim_gym.evaluate.horizon import horizon_errors
 from mosim_gym.fit import fit
 from mosim_gym.fit import losses as losses_module
 from mosim_gym.fit.card import rewrite_card
 from mosim_gym.fit.loop import LossNotFiniteError, Trainer
-from mosim_gym.fit.presets import DEFAULT, PAPER, Preset
-from mosim_gym.fit.stages import Part, Stage, stage_ends
+from mosim_gym.fit.presets import PAPER
+from mosim_gym.fit.stages import stage_ends
 from mosim_gym.robots.spec import Integrator
 from tests.fit.fakes import FILTER, pendulum_spec, write_dataset
-
-SMALL = dataclasses.replace(
-    DEFAULT,
-    model=dataclasses.replace(DEFAULT.model, width=16, blocks=1),
-    batch_size=128,
-    patience=1.0,
-)
-#: All the parts at once: three stages, two correctors, SOAP.
-STAGED = dataclasses.replace(
-    SMALL,
-    model=dataclasses.replace(
-        SMALL.model, predictor="rigid_body", correctors=2, corrector_width=8, corrector_blocks=1
-    ),
-    stages=(Stage(Part.PREDICTOR), Stage(Part.CORRECTOR, index=1), Stage(Part.JOINT)),
-)
-
-
-@pytest.fixture(scope="module")
-def pendulum(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return write_dataset(tmp_path_factory.mktemp("data") / "pendulum", pendulum_spec())
-
-
-def quick(
-    data: Dataset, out: Path, steps: int = 40, seed: int = 0, preset: Preset = STAGED
-) -> dict[str, bytes]:
-    """Fit, and give the bytes of all that was written."""
-    fit(data, out=out, preset=preset, steps=steps, seed=seed, progress=False)
-    return {file.name: file.read_bytes() for file in out.iterdir()}
+from tests.fit.recipes import SMALL, STAGED, interrupt_at, kill, quick
 
 
 def test_same_seed_gives_the_same_bytes(
@@ -67,25 +37,13 @@ def test_same_seed_gives_the_same_bytes(
 @pytest.fixture(scope="module")
 def whole(pendulum: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What a fit writes that was not interrupted."""
-    return quick(pendulum, tmp_path_factory.mktemp("whole") / "x")
+    out = tmp_path_factory.mktemp("whole") / "x"
+    files = quick(pendulum, out)
+    assert load_checkpoint(out).provenance["best_step"] > 50
+    return files
 
 
-def interrupt_at(step: int, how: Callable[[], None]) -> Callable[[Trainer, float], None]:
-    original = Trainer._step
-
-    def with_interrupt(self: Trainer, factor: float) -> None:
-        if self.progress.step == step:
-            how()
-        original(self, factor)
-
-    return with_interrupt
-
-
-def kill() -> None:
-    raise RuntimeError("killed")
-
-
-@pytest.mark.parametrize("step", [3, 21, 38])
+@pytest.mark.parametrize("step", [3, 31, 48])
 @pytest.mark.parametrize("how", ["Ctrl-C", "kill"])
 def test_resumed_equals_uninterrupted(
     pendulum: Dataset,
@@ -125,8 +83,8 @@ def test_a_second_interrupt_keeps_the_last_saved_state(
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_step", twice)
         with pytest.raises(KeyboardInterrupt):
-            fit(pendulum, out=out, preset=STAGED, steps=40)
-    assert f"Interrupted at step 7 of 40; {out}.run holds the state of step 7. Run the same" in (
+            fit(pendulum, out=out, preset=STAGED, steps=60)
+    assert f"Interrupted at step 7 of 60; {out}.run holds the state of step 7. Run the same" in (
         capsys.readouterr().out
     )
     assert quick(pendulum, out) == whole
@@ -261,67 +219,5 @@ def test_a_stage_that_gets_no_better_ends_early(
         original(self, 0.0)  # a learning rate of zero: nothing gets better
 
     monkeypatch.setattr(Trainer, "_step", counted)
-    quick(pendulum, tmp_path / "x", preset=dataclasses.replace(SMALL, patience=0.5))
+    quick(pendulum, tmp_path / "x", steps=40, preset=dataclasses.replace(SMALL, patience=0.5))
     assert taken == list(range(21))
-
-
-def interrupted(data: Dataset, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_step", interrupt_at(5, kill))
-        with pytest.raises(RuntimeError):
-            quick(data, out)
-
-
-def test_resuming_another_fit_is_refused(
-    pendulum: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "x"
-    interrupted(pendulum, out, monkeypatch)
-    with pytest.raises(MosimError, match=r"with another seed \(there 0, now 3\)\. .*resume=False"):
-        quick(pendulum, out, seed=3)
-    with pytest.raises(
-        MosimError, match=r'preset.model.predictor \(there "rigid_body", now "residual"\).*1 more'
-    ):
-        quick(pendulum, out, preset=SMALL)
-    with pytest.raises(MosimError, match=r"with another steps \(there 40, now 50\)"):
-        quick(pendulum, out, steps=50)
-    other = write_dataset(tmp_path / "rod", pendulum_spec(name="rod", fingerprint="rod"))
-    with pytest.raises(MosimError, match="rod belongs to another body"):
-        quick(other, out)
-    (tmp_path / "x.run" / "state.safetensors").write_bytes(b"\x80\x04K")
-    with pytest.raises(CheckpointError, match="not the state of an unfinished fit.*resume=False"):
-        quick(pendulum, out)
-    fit(pendulum, out=out, preset=SMALL, steps=2, resume=False, progress=False)
-
-
-def test_an_unwritable_folder_shows_before_training(
-    pendulum: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Trainer, "_step", lambda *_: pytest.fail("trained"))
-    (tmp_path / "file").write_text("")
-    with pytest.raises(CheckpointError, match="Cannot write the state of the fit.*--out"):
-        quick(pendulum, tmp_path / "file" / "x")
-    (tmp_path / "taken").mkdir()
-    (tmp_path / "taken" / "notes.txt").write_text("")
-    with pytest.raises(CheckpointError, match="is not a checkpoint; it will not be replaced"):
-        quick(pendulum, tmp_path / "taken")
-
-
-def test_wrong_budgets_presets_and_data_are_named(pendulum: Dataset, tmp_path: Path) -> None:
-    out = tmp_path / "x"
-    with pytest.raises(MosimError, match=r"steps=5 and minutes=1.0; give one"):
-        fit(pendulum, out=out, steps=5, minutes=1.0)
-    with pytest.raises(MosimError, match=r"steps=0; expected more than 0"):
-        fit(pendulum, out=out, steps=0)
-    for minutes in (math.inf, math.nan):
-        with pytest.raises(
-            MosimError, match=rf"minutes={minutes}; expected more than 0, and finite"
-        ):
-            fit(pendulum, out=out, minutes=minutes)
-    with pytest.raises(MosimError, match=r"threads=0; expected 1 or more"):
-        fit(pendulum, out=out, steps=1, threads=0)
-    with pytest.raises(UnknownNameError, match="Unknown preset 'papper'.*Did you mean 'paper'"):
-        fit(pendulum, out=out, preset="papper")
-    with pytest.raises(DatasetError, match="metadata.json is missing"):
-        fit(tmp_path, out=out)
-    assert not out.exists()
