@@ -243,10 +243,10 @@ def train(
 @app.command()
 def demo(
     out: OptionalOut = None,
-    quick: Annotated[bool, typer.Option("--quick", help="One minute instead of five.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A minute; unfinished agent.")] = False,
     seed: Seed = 0,
 ) -> None:
-    """SAC learns reacher on the shipped model, then acts in dm_control's: about five minutes."""
+    """SAC learns reacher on the shipped model, then acts in dm_control's: 2 to 5 minutes."""
     from mosim_gym.rl.demo import run_demo
 
     run_demo(out, quick=quick, seed=seed)

@@ -76,9 +76,10 @@ class LearnedEngine:
         measured = self.task.measure(moved)
         observation = self.task.observe(measured).cpu().numpy()
         diverged = ~self.simulator.is_valid(moved).cpu().numpy()
-        # A state may be finite and yet too large to be observed; a sum shows it cheaply.
-        if not np.isfinite(observation.sum()):
-            diverged |= ~np.isfinite(observation).all(1)
+        # A state may be finite and yet too large to be observed: cos(inf) is NaN.
+        finite = np.isfinite(observation)
+        if not finite.all():
+            diverged |= ~finite.all(1)
         if diverged.any():
             lost = torch.from_numpy(diverged)
             moved = moved.replace_rows(lost, self._state[lost])

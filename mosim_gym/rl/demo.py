@@ -1,4 +1,4 @@
-"""``make demo``: the whole idea in five minutes, with honest figures."""
+"""``make demo``: the whole idea in a few minutes, with honest figures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run_demo(out: Path | None = None, *, quick: bool = False, seed: int = 0) -> 
     Args:
         out: folder for the agent, the curve (CSV and PNG) and the figures; by default the first
             of ``runs/demo-1``, ``runs/demo-2``, ... that is free.
-        quick: about one minute instead of five; the agent is then only half trained.
+        quick: about a minute; the agent is then unfinished.
         seed: of the agent and the model's episodes.
     """
     preset = PRESETS[Algorithm.SAC]
