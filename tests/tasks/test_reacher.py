@@ -53,7 +53,7 @@ def edge_states(name, n, rng):
     state = random_states(n, rng)
     offset = RADII[name] + rng.choice([-1e-7, 1e-7], n)
     angle = rng.uniform(0, 2 * np.pi, n)
-    finger = state.context - reacher.Reacher._to_target(state)
+    finger = state.context - reacher.easy().measure(state).to_target
     aside = np.stack([offset * np.cos(angle), offset * np.sin(angle)], 1)
     return State(state.qpos, state.qvel, None, finger + torch.from_numpy(aside))
 
