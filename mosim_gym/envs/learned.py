@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.envs.engine import Fields, Reading, Seed
@@ -73,7 +73,7 @@ class LearnedEngine:
     def _step(self, action: Float64Array) -> Reading:
         control = torch.from_numpy(action).to(self.simulator.device, self.simulator.dtype)
         moved = self.simulator.step(self._state, control)
-        measured = self.task.measure(moved)
+        measured = self._measured(moved, control)
         observation = self.task.observe(measured).cpu().numpy()
         diverged = ~self.simulator.is_valid(moved).cpu().numpy()
         # A state may be finite and yet too large to be observed: cos(inf) is NaN.
@@ -83,10 +83,10 @@ class LearnedEngine:
         if diverged.any():
             lost = torch.from_numpy(diverged)
             moved = moved.replace_rows(lost, self._state[lost])
-            measured = self.task.measure(moved)
+            measured = self._measured(moved, control)
             observation = self.task.observe(measured).cpu().numpy()
         self._state, self._observation = moved, observation
-        reward = self.task.reward(measured, control).cpu().numpy().astype(np.float64)
+        reward = self.task.reward(measured).cpu().numpy().astype(np.float64)
         reward[diverged] = 0.0
         ended = self.task.terminated(measured)
         terminated = np.zeros_like(diverged)
@@ -110,8 +110,13 @@ class LearnedEngine:
 
     @torch.inference_mode()
     def _observed(self, state: State) -> Array:
-        observation: Array = self.task.observe(self.task.measure(state)).cpu().numpy()
+        still = state.qvel.new_zeros(len(state), self.robot.nu)
+        observation: Array = self.task.observe(self._measured(state, still)).cpu().numpy()
         return observation
+
+    def _measured(self, state: State, action: Tensor) -> Any:
+        touch = self.simulator.touch(state, action) if self.task.touch else None
+        return self.task.measure(state, action, touch)
 
     def _cast(self, state: State) -> State:
         return state.to(self.simulator.dtype).to(self.simulator.device)

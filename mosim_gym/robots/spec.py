@@ -91,6 +91,9 @@ class RobotSpec:
         n_substeps: physics steps a control step.
         integrator: MuJoCo's, for one physics step.
         fingerprint: hash of the parameters that shape its motion; see `fingerprint`.
+        touch: names of its touch sensors, in the order of MuJoCo's sensordata.
+        context_inputs: entries of ``State.context`` that change how it moves (a motor's mixing,
+            not a target); a model takes them as inputs. Either all of them or 0.
     """
 
     name: str
@@ -101,6 +104,8 @@ class RobotSpec:
     n_substeps: int
     integrator: Integrator
     fingerprint: str
+    touch: tuple[str, ...] = ()
+    context_inputs: int = 0
 
     @property
     def nq(self) -> int:
@@ -182,20 +187,32 @@ class RobotSpec:
                 Actuator(a["name"], _pair(a["ctrl_range"])) for a in fields["actuators"]
             )
             integrator = Integrator(fields["integrator"])
-            return cls(
-                **{**fields, "joints": joints, "actuators": actuators, "integrator": integrator}
-            )
+            parsed = {
+                "joints": joints,
+                "actuators": actuators,
+                "integrator": integrator,
+                "touch": tuple(fields.get("touch", ())),
+            }
+            return cls(**{**fields, **parsed})
         except (KeyError, TypeError, ValueError) as error:
             raise MosimError(f"Not a robot spec: {error!r}. It is written by mosim_gym.") from error
 
     @classmethod
-    def from_mujoco(cls, model: mujoco.MjModel, *, name: str, n_substeps: int = 1) -> RobotSpec:
+    def from_mujoco(
+        cls,
+        model: mujoco.MjModel,
+        *,
+        name: str,
+        n_substeps: int = 1,
+        context_inputs: int = 0,
+    ) -> RobotSpec:
         """Read a compiled MuJoCo model.
 
         Args:
             model: of any MJCF or URDF.
             name: what to call the body.
             n_substeps: physics steps a control step.
+            context_inputs: entries of ``State.context`` that change how it moves.
         """
         return cls(
             name=name,
@@ -206,6 +223,8 @@ class RobotSpec:
             n_substeps=n_substeps,
             integrator=tuple(Integrator)[int(model.opt.integrator)],
             fingerprint=fingerprint(model),
+            touch=tuple(model.sensor(i).name for i in range(model.nsensor) if _is_touch(model, i)),
+            context_inputs=context_inputs,
         )
 
     @classmethod
@@ -239,6 +258,12 @@ def _joint(model: mujoco.MjModel, j: int) -> Joint:
         range=_pair(model.jnt_range[j]) if model.jnt_limited[j] else None,
         on_root=int(model.body_parentid[body]) == 0,
     )
+
+
+def _is_touch(model: mujoco.MjModel, i: int) -> bool:
+    import mujoco
+
+    return int(model.sensor_type[i]) == int(mujoco.mjtSensor.mjSENS_TOUCH)
 
 
 def _actuator(model: mujoco.MjModel, a: int) -> Actuator:

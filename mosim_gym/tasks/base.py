@@ -23,25 +23,36 @@ class Task(Protocol[M]):
     Attributes:
         layout: the parts of its observation.
         context_size: entries of ``State.context`` it needs, 0 for none.
+        touch: names of the touch sensors it observes, in the order of `RobotSpec.touch`; ``()``
+            for none. They depend on contact forces, which a state does not hold, so whoever moves
+            the body tells them.
     """
 
     layout: ObservationLayout
     context_size: int
+    touch: tuple[str, ...]
 
     def initial_states(self, n: int, rng: np.random.Generator) -> State:
         """Draw `n` states from the task's own start distribution, float64."""
         ...
 
-    def measure(self, state: State) -> M:
-        """What observation, reward and termination depend on."""
+    def measure(self, state: State, action: Tensor, touch: Tensor | None = None) -> M:
+        """What observation, reward and termination depend on.
+
+        Args:
+            state: the state arrived at.
+            action: the controls it was reached under, ``(batch, nu)``; zeros after a reset.
+            touch: readings of the touch sensors there in newtons, ``(batch, len(self.touch))``;
+                ``None`` where the task has none.
+        """
         ...
 
     def observe(self, measured: M) -> Tensor:
         """Observation ``(batch, layout.size)`` in native order."""
         ...
 
-    def reward(self, measured: M, action: Tensor) -> Tensor:
-        """Reward ``(batch,)`` for arriving at what was measured under `action` ``(batch, nu)``."""
+    def reward(self, measured: M) -> Tensor:
+        """Reward ``(batch,)`` for arriving at what was measured."""
         ...
 
     def terminated(self, measured: M) -> Tensor | None:

@@ -5,42 +5,22 @@ Everything here works on a `dm_control.rl.control.Environment` of the suite.
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mosim_gym.errors import MosimError, unknown_name
 from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.robots.tree import Tree
+from mosim_gym.tasks.contexts import context_place
 from mosim_gym.types import Float64Array
 
 if TYPE_CHECKING:
-    from dm_control.mujoco import Physics
     from dm_control.rl.control import Environment
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Where a domain keeps what its state needs beyond qpos, qvel and act."""
-
-    read: Callable[[Physics], Any]
-    write: Callable[[Physics, Float64Array], None]
-
-
-def _write_reacher_target(physics: Physics, value: Float64Array) -> None:
-    physics.named.model.geom_pos["target", :2] = value
-
-
-#: By domain; one that is missing has no context.
-CONTEXTS: Mapping[str, Context] = {
-    "reacher": Context(
-        read=lambda physics: physics.named.model.geom_pos["target", :2],
-        write=_write_reacher_target,
-    ),
-}
 
 
 def load_dm_env(
@@ -81,10 +61,33 @@ def robot_of(domain: str, task: str) -> RobotSpec:
     return spec_of(env)
 
 
+@functools.lru_cache(maxsize=64)
+def tree_of(domain: str, task: str) -> Tree:
+    """The bodies, joints, geoms and sites of a task."""
+    return Tree.from_mujoco(load_dm_env(domain, task).physics.model.ptr)
+
+
 def spec_of(env: Environment) -> RobotSpec:
-    """The body of an environment that has been reset."""
-    n_substeps = round(env.control_timestep() / env.physics.timestep())
-    return RobotSpec.from_mujoco(env.physics.model.ptr, name=domain_of(env), n_substeps=n_substeps)
+    """The body of an environment that has been reset.
+
+    Its fingerprint does not see the context: bodies that differ in it alone are one body, whose
+    model takes the context as an input where it matters.
+    """
+    model, place = env.physics.model.ptr, context_place(env)
+    if place is not None:
+        model = copy.copy(model)
+        place.write(place.of_model(model), np.zeros(place.size))
+    return RobotSpec.from_mujoco(
+        model,
+        name=domain_of(env),
+        n_substeps=substeps_of(env),
+        context_inputs=place.size if place is not None and place.moves else 0,
+    )
+
+
+def substeps_of(env: Environment) -> int:
+    """Physics steps a control step."""
+    return round(env.control_timestep() / env.physics.timestep())
 
 
 def domain_of(env: Environment) -> str:
@@ -102,8 +105,8 @@ def seed(env: Environment, value: int | np.random.RandomState) -> None:
 
 def context_of(env: Environment) -> Float64Array | None:
     """What the task keeps outside qpos, qvel and act, ``(nc,)``; ``None`` if nothing."""
-    context = CONTEXTS.get(domain_of(env))
-    return None if context is None else np.array(context.read(env.physics), dtype=np.float64)
+    place = context_place(env)
+    return None if place is None else place.read(place.of_model(env.physics.model.ptr))
 
 
 def state_of(env: Environment) -> dict[str, Float64Array]:
@@ -129,48 +132,14 @@ def enter_state(env: Environment, fields: Mapping[str, Any]) -> None:
         MosimError: if the domain has no context and one is given.
     """
     physics = env.physics
-    context = CONTEXTS.get(domain_of(env))
-    if fields.get("context") is not None and context is None:
-        raise MosimError(f"Tasks of {domain_of(env)} have no context; leave it out of the state.")
+    place = context_place(env)
+    if fields.get("context") is not None and place is None:
+        raise MosimError(f"This task of {domain_of(env)} has no context; leave it out.")
     given = {name: value for name, value in fields.items() if value is not None}
     wanted = {**state_of(env), **given}
+    if place is not None:
+        place.write(place.of_model(physics.model.ptr), np.asarray(wanted["context"], np.float64))
     with physics.reset_context():
-        # The context survives this: reset_context resets the data, not the model.
         for name in ("qpos", "qvel", "act"):
             if name in wanted:
                 getattr(physics.data, name)[:] = wanted[name]
-        if context is not None and fields.get("context") is not None:
-            context.write(physics, np.asarray(fields["context"], dtype=np.float64))
-
-
-def trace_substeps(env: Environment) -> Callable[[], dict[str, Float64Array]]:
-    """Make an environment keep the state after each physics step of a control step.
-
-    Args:
-        env: of the suite; its steps compute what they did before, bit for bit.
-
-    Returns:
-        A function that gives qpos ``(n_substeps, nq)``, qvel and, where there is any, act, of the
-        last control step.
-    """
-    import mujoco
-
-    physics = env.physics
-    model, data = physics.model.ptr, physics.data.ptr
-    trace: list[dict[str, Float64Array]] = []
-
-    def step(nstep: int = 1) -> None:
-        # dm_control's own order of calls (Physics.step), one physics step at a time.
-        trace.clear()
-        with physics.check_invalid_state():
-            for k in range(nstep):
-                if k == 0 and model.opt.integrator != mujoco.mjtIntegrator.mjINT_RK4:
-                    mujoco.mj_step2(model, data)
-                else:
-                    mujoco.mj_step(model, data)
-                trace.append({name: np.array(getattr(data, name)) for name in names})
-            mujoco.mj_step1(model, data)
-
-    names = ["qpos", "qvel"] + (["act"] if model.na else [])
-    physics.step = step
-    return lambda: {name: np.stack([state[name] for state in trace]) for name in names}

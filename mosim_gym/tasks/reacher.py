@@ -36,6 +36,7 @@ class Reacher:
 
     target_radius: float
     context_size: ClassVar[int] = 2
+    touch: ClassVar[tuple[str, ...]] = ()
     layout: ObservationLayout = field(
         default=ObservationLayout({"position": (2,), "to_target": (2,), "velocity": (2,)}),
         init=False,
@@ -54,7 +55,7 @@ class Reacher:
             context=torch.from_numpy(target),
         )
 
-    def measure(self, state: State) -> Measured:
+    def measure(self, state: State, action: Tensor, touch: Tensor | None = None) -> Measured:
         """Where the finger is, seen from the target."""
         if state.context is None:
             raise ValueError("Reacher needs the target's (x, y) in State.context; it is None.")
@@ -68,7 +69,7 @@ class Reacher:
         """Joint angles, vector from finger to target, joint speeds: ``(batch, 6)``."""
         return torch.cat(measured, 1)
 
-    def reward(self, measured: Measured, action: Tensor) -> Tensor:
+    def reward(self, measured: Measured) -> Tensor:
         """1 while finger and target overlap, else 0; ``(batch,)``."""
         distance = torch.linalg.vector_norm(measured.to_target, dim=1)
         return (distance <= self.target_radius + _FINGER_RADIUS).to(distance.dtype)

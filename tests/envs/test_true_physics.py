@@ -143,11 +143,13 @@ def test_substeps_change_nothing_and_end_in_the_state(face):
 
 def observation_of(info):
     """Reacher's observation, computed from the state in the info."""
+    import torch
+
     from mosim_gym.tasks import reacher
     from mosim_gym.types import State
 
     task = reacher.easy()
-    measured = task.measure(State.from_numpy(info["mosim/state"]))
+    measured = task.measure(State.from_numpy(info["mosim/state"]), torch.zeros(1, 2))
     return task.observe(measured).numpy().astype(np.float32)
 
 

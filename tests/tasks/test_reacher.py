@@ -16,7 +16,7 @@ from mosim_gym.types import State
 
 TASKS = {"easy": reacher.easy(), "hard": reacher.hard()}
 RADII = {"easy": 0.06, "hard": 0.025}
-ACTION = torch.zeros(1, 2, dtype=torch.float64)
+ACTION = torch.zeros(1, 2, dtype=torch.float64)  # reacher looks at none
 
 
 @pytest.fixture(scope="module", params=TASKS)
@@ -53,7 +53,7 @@ def edge_states(name, n, rng):
     state = random_states(n, rng)
     offset = RADII[name] + rng.choice([-1e-7, 1e-7], n)
     angle = rng.uniform(0, 2 * np.pi, n)
-    finger = state.context - reacher.easy().measure(state).to_target
+    finger = state.context - reacher.easy().measure(state, ACTION).to_target
     aside = np.stack([offset * np.cos(angle), offset * np.sin(angle)], 1)
     return State(state.qpos, state.qvel, None, finger + torch.from_numpy(aside))
 
@@ -64,7 +64,9 @@ def test_it_is_a_task(pair):
     assert shown.layout == ObservationLayout.of(env.reset().observation)
     assert list(shown.layout.shapes) == list(env.observation_spec())
     assert shown.context_size == 2
-    assert shown.terminated(shown.measure(random_states(3, np.random.default_rng(0)))) is None
+    assert (
+        shown.terminated(shown.measure(random_states(3, np.random.default_rng(0)), ACTION)) is None
+    )
 
 
 @pytest.mark.parametrize("kind", ["random", "edge"])
@@ -74,9 +76,9 @@ def test_observation_and_reward_equal_dm_controls(pair, kind):
     state = random_states(1500, rng) if kind == "random" else edge_states(name, 500, rng)
     observations, rewards = oracle(env, state)
     np.testing.assert_allclose(
-        task.observe(task.measure(state)).numpy(), observations, rtol=0, atol=1e-12
+        task.observe(task.measure(state, ACTION)).numpy(), observations, rtol=0, atol=1e-12
     )
-    np.testing.assert_array_equal(task.reward(task.measure(state), ACTION).numpy(), rewards)
+    np.testing.assert_array_equal(task.reward(task.measure(state, ACTION)).numpy(), rewards)
     assert 0.0 in rewards and 1.0 in rewards
 
 
@@ -95,19 +97,19 @@ def test_they_agree_along_a_trajectory(pair):
         rewards.append(timestep.reward)
     state = State.cat([State.from_numpy(fields) for fields in states])
     np.testing.assert_allclose(
-        task.observe(task.measure(state)).numpy(), observations, rtol=0, atol=1e-12
+        task.observe(task.measure(state, ACTION)).numpy(), observations, rtol=0, atol=1e-12
     )
-    np.testing.assert_array_equal(task.reward(task.measure(state), ACTION).numpy(), rewards)
+    np.testing.assert_array_equal(task.reward(task.measure(state, ACTION)).numpy(), rewards)
 
 
 def test_float32_is_as_good_as_float32_can_be(pair):
     _, task, env = pair
     state = random_states(200, np.random.default_rng(2))
     observations, _ = oracle(env, state)
-    single = task.observe(task.measure(state.to(torch.float32)))
+    single = task.observe(task.measure(state.to(torch.float32), ACTION))
     assert single.dtype == torch.float32
     np.testing.assert_allclose(single.numpy(), observations, rtol=1e-6, atol=2e-6)
-    assert task.reward(task.measure(state.to(torch.float32)), ACTION).dtype == torch.float32
+    assert task.reward(task.measure(state.to(torch.float32), ACTION)).dtype == torch.float32
 
 
 def test_it_starts_like_dm_control(pair):
@@ -133,8 +135,8 @@ def test_it_starts_like_dm_control(pair):
         (radius["ours"], radius["theirs"]),
         (bearing["ours"], bearing["theirs"]),
         # Rewarded starts: how the finger and the target are placed together.
-        (task.observe(task.measure(drawn))[:, 2:4].norm(dim=1).numpy(),
-         task.observe(task.measure(State.from_numpy(theirs)))[:, 2:4].norm(dim=1).numpy()),
+        (task.observe(task.measure(drawn, ACTION))[:, 2:4].norm(dim=1).numpy(),
+         task.observe(task.measure(State.from_numpy(theirs), ACTION))[:, 2:4].norm(dim=1).numpy()),
     ]  # fmt: skip
     for mine, other in samples:
         # Five fixed-seed comparisons; were the law the same, one would fall below in 1 of 200.
@@ -161,11 +163,11 @@ def test_the_observation_is_differentiable():
     task = reacher.easy()
 
     def observe(qpos):
-        return task.observe(task.measure(State(qpos, state.qvel, None, state.context)))
+        return task.observe(task.measure(State(qpos, state.qvel, None, state.context), ACTION))
 
     assert torch.autograd.gradcheck(observe, state.qpos.requires_grad_())
 
 
 def test_a_missing_target_is_named():
     with pytest.raises(ValueError, match=r"needs the target's \(x, y\) in State.context"):
-        reacher.easy().measure(State(torch.zeros(1, 2), torch.zeros(1, 2)))
+        reacher.easy().measure(State(torch.zeros(1, 2), torch.zeros(1, 2)), ACTION)

@@ -1,0 +1,224 @@
+"""Many rows of one dm_control task: MuJoCo moves them natively, dm_control's own code reads them.
+
+There is one dm_control environment, whatever the number of rows. It draws the starts, and rows are
+put into its physics one after the other to be read by the task's own `get_observation` and
+`get_reward`. The rows themselves are a `mujoco.batch.Batch`, bit-identical to as many dm_control
+environments (``Physics.step`` is `mj_step2`, `mj_step` and `mj_step1`; a batch that keeps its data
+and computes up to the velocity stage does the same).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch, SimulationError
+
+from mosim_gym.errors import MosimError
+from mosim_gym.tasks import mujoco as suite
+from mosim_gym.tasks.contexts import context_place
+from mosim_gym.tasks.layout import ObservationLayout
+from mosim_gym.types import Array, Float64Array
+
+_VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
+_EVERYTHING = mujoco.mjtState.mjSTATE_INTEGRATION
+
+
+class Reading(NamedTuple):
+    """Observations ``(n, size)`` in native order, rewards and terminations ``(n,)``, float64."""
+
+    observation: Float64Array
+    reward: Float64Array
+    terminated: Array
+
+
+class SuiteBatch:
+    """Rows of a task of the dm_control suite, on true physics.
+
+    Args:
+        domain: such as "reacher".
+        task: such as "easy".
+        task_kwargs: as for `dm_control.suite.load`.
+        num_rows: number of rows.
+
+    Attributes:
+        robot: the body.
+        layout: the parts of an observation.
+        place: where the task keeps its context, ``None`` if it has none.
+        env: the one dm_control environment.
+    """
+
+    def __init__(
+        self, domain: str, task: str, task_kwargs: Mapping[str, Any] | None, num_rows: int
+    ) -> None:
+        """See the class."""
+        self._names = (domain, task, dict(task_kwargs or {}))
+        self.env = suite.load_dm_env(*self._names)
+        # It never draws, so there is nothing a changed terrain had to be sent to (and no GL).
+        self.env.physics._contexts = _NoRendering()
+        first = self.env.reset()
+        self.robot = suite.spec_of(self.env)
+        self.layout = ObservationLayout.of(first.observation)
+        self.place = context_place(self.env)
+        self._model, self._data = self.env.physics.model.ptr, self.env.physics.data.ptr
+        self._batch = Batch(self._model, num_rows, persistent=True)
+        self._context = {
+            name: self._batch.expand(name) for name in (self.place.fields if self.place else ())
+        }
+        # Terrain cannot differ between the rows of one model.
+        self._terrains = self._model.nhfield and [copy.copy(self._model) for _ in range(num_rows)]
+        self._touch = _touch_columns(self._model)
+        self._ctrl = self._batch.bind("ctrl")
+        self._random = [np.random.RandomState() for _ in range(num_rows)]
+
+    def seed(self, row: int, value: int | np.random.RandomState) -> None:
+        """Let `row` go on as `suite.load(..., task_kwargs={"random": value})` would."""
+        random = value if isinstance(value, np.random.RandomState) else _random(value)
+        self._random[row] = random
+        if self.place is not None and self.place.drawn_at_load:
+            domain, task, kwargs = self._names
+            fresh = suite.load_dm_env(domain, task, {**kwargs, "random": random})
+            self._write_context(row, suite.context_of(fresh))
+
+    def begin(self, row: int, given: Mapping[str, Float64Array]) -> Float64Array:
+        """Start an episode in `row`: the task's own draw, then what is `given` of its state.
+
+        Returns:
+            The observation ``(size,)``.
+        """
+        if self.place is not None and self.place.drawn_at_load:
+            mine = self.place.read({name: value[row] for name, value in self._context.items()})
+            self.place.write(self.place.of_model(self._model), mine)
+        suite.seed(self.env, self._random[row])
+        observation = self.env.reset().observation
+        if given:
+            suite.enter_state(self.env, given)
+            observation = self.env.task.get_observation(self.env.physics)
+        self._take_over(row)
+        return _flat(observation)
+
+    def step(self, action: Float64Array) -> Array:
+        """One control step of every row under `action` ``(n, nu)``.
+
+        Returns:
+            Which rows diverged, ``(n,)`` bool; they are where they were before.
+        """
+        with self._guarded() as diverged:
+            self._ctrl[:] = action
+            self._batch.step(nstep=self.robot.n_substeps, stage=_VELOCITY_STAGE)
+        return diverged
+
+    def step_recorded(self, action: Float64Array) -> tuple[Array, dict[str, Float64Array]]:
+        """As `step`; also the states after each physics step, ``(n, n_substeps, .)``."""
+        names = ["qpos", "qvel"] + (["act"] if self.robot.na else [])
+        with self._guarded() as diverged:
+            self._ctrl[:] = action
+            trace = self._batch.rollout(self.robot.n_substeps, record=names)
+            self._batch.forward(stage=_VELOCITY_STAGE)
+        return diverged, trace
+
+    def enter(self, fields: Mapping[str, Float64Array], action: Float64Array) -> None:
+        """Put states ``(n, .)`` into the rows and compute everything there, under `action`.
+
+        Sensors of forces and accelerations are those of the new states: dm_control shows them
+        one physics step late.
+        """
+        for name in ("qpos", "qvel", "act"):
+            if name in fields:
+                self._batch.bind(name)[:] = fields[name]
+        self._ctrl[:] = action
+        if self.place is not None:
+            self.place.write(self._context, fields["context"])
+        with self._guarded():
+            self._batch.forward()
+
+    def read(self) -> Reading:
+        """What dm_control's task makes of every row."""
+        task, physics = self.env.task, self.env.physics
+        n = self._batch.nsim
+        observation, reward = np.zeros((n, self.layout.size)), np.zeros(n)
+        terminated = np.zeros(n, dtype=bool)
+        for row in range(n):
+            self._batch.get_data(row, self._data)
+            reward[row] = task.get_reward(physics)
+            observation[row] = _flat(task.get_observation(physics))
+            terminated[row] = task.get_termination(physics) is not None
+        return Reading(observation, reward, terminated)
+
+    def state(self) -> dict[str, Float64Array]:
+        """Fresh arrays of the states of all rows, ``(n, .)``."""
+        names = ["qpos", "qvel"] + (["act"] if self.robot.na else [])
+        fields = {name: np.array(self._batch.bind(name)) for name in names}
+        if self.place is not None:
+            fields["context"] = self.place.read(self._context)
+        return fields
+
+    def touch(self) -> Float64Array:
+        """Fresh readings of the touch sensors of all rows in newtons, ``(n, ns)``."""
+        return np.array(self._batch.bind("sensordata")[:, self._touch])
+
+    def _take_over(self, row: int) -> None:
+        """Let a row be what the dm_control environment is."""
+        mujoco.mj_getState(self._model, self._data, self._batch.state[row], _EVERYTHING)
+        self._write_context(row, suite.context_of(self.env))
+        if self._terrains:
+            self._terrains[row].hfield_data[:] = self._model.hfield_data
+            self._batch.set_models(self._terrains)
+
+    def _write_context(self, row: int, value: Float64Array | None) -> None:
+        if self.place is not None and value is not None:
+            self.place.write({name: field[row] for name, field in self._context.items()}, value)
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[Array]:
+        """Rows that MuJoCo warns of or fails in go back to where they were (and are told)."""
+        before, warned = self._batch.state.copy(), self._batch.warning.copy()
+        diverged = np.zeros(self._batch.nsim, dtype=bool)
+        try:
+            yield diverged
+        except SimulationError as error:
+            diverged[error.ids] = True
+        # dm_control takes every warning for a failure (Physics.check_invalid_state).
+        diverged |= (self._batch.warning != warned).any((1, 2))
+        if diverged.any():
+            self._batch.state[diverged] = before[diverged]
+
+
+class _NoRendering:
+    """Stands in for the rendering contexts of a physics that never draws.
+
+    quadruped-escape sends its new terrain to the renderer at every reset, and would make one.
+    """
+
+    gl = property(lambda self: self)
+    mujoco = property(lambda self: self)
+    ptr = None
+
+    @contextlib.contextmanager
+    def make_current(self) -> Iterator[_NoRendering]:
+        """As `dm_control._render.ContextBase.make_current`."""
+        yield self
+
+    def call(self, function: Any, *args: Any) -> None:
+        """There is nothing to draw on."""
+
+    def free(self) -> None:
+        """There is nothing to free."""
+
+
+def _touch_columns(model: mujoco.MjModel) -> list[int]:
+    kinds: Sequence[int] = model.sensor_type
+    touch = int(mujoco.mjtSensor.mjSENS_TOUCH)
+    return [int(model.sensor_adr[i]) for i, kind in enumerate(kinds) if int(kind) == touch]
+
+
+def _flat(observation: Mapping[str, Any]) -> Float64Array:
+    return np.concatenate([np.ravel(part) for part in observation.values()])
+
+
+def _random(seed: int) -> np.random.RandomState:
+    return np.random.RandomState(seed)
