@@ -31,11 +31,13 @@ def list_command() -> None:
     from mosim_gym.dynamics.catalogue import list_checkpoints
 
     shipped = {summary.name: summary for summary in list_checkpoints()}
-    print("Environments (gym.make id, then its learned model):")
+    print("Environments (gym.make id, its learned model, what reads observation and reward):")
     for row in ROWS:
-        model = shipped.get(row.checkpoint)
-        state = f"checkpoint {model.name}" if model else "no checkpoint: collect, then fit"
-        print(f"  mosim_gym:{row.env_id:<28} {state}")
+        model = shipped.get(row.body.checkpoint or "")
+        made = "collect, then fit" if row.body.unlearnable is None else "true physics only"
+        state = f"checkpoint {model.name}" if model else made
+        reader = "torch" if row.body.native else "dm_control"
+        print(f"  mosim_gym:{row.env_id:<34} {state:<20} {reader}")
     print("Checkpoints (mosim-gym card NAME shows one):")
     for summary in shipped.values():
         trusted = summary.trusted_horizon
@@ -183,7 +185,7 @@ def render(
     from mosim_gym.registration import find_env
     from mosim_gym.rl.movie import render_comparison
 
-    robot = load_simulator(checkpoint or find_env(env_id).checkpoint).spec
+    robot = load_simulator(checkpoint or find_env(env_id).require_checkpoint()).spec
     policy = (
         HeldRandomPolicy(robot.action_low, robot.action_high)
         if agent is None
@@ -255,9 +257,9 @@ def demo(
 def _find_task(name: str) -> TaskRow:
     """The row of a domain (its first task), a ``domain-task`` or an environment id."""
     for row in ROWS:
-        if name.removeprefix("mosim_gym:") in (row.domain, f"{row.domain}-{row.task}", row.env_id):
+        if name.removeprefix("mosim_gym:") in (row.domain, row.name, row.env_id):
             return row
-    valid = {row.domain for row in ROWS} | {f"{row.domain}-{row.task}" for row in ROWS}
+    valid = {row.domain for row in ROWS} | {row.name for row in ROWS}
     raise unknown_name("domain or task", name, valid)
 
 

@@ -70,6 +70,10 @@ class Engine(Protocol):
         """Fresh arrays of the current states, ``(n, .)`` each."""
         ...
 
+    def touch(self) -> Float64Array | None:
+        """Fresh readings of the body's touch sensors in newtons ``(n, ns)``, if they are known."""
+        ...
+
     def substeps(self) -> dict[str, Float64Array]:
         """States after each physics step of the last control step, ``(n, n_substeps, .)``."""
         ...

@@ -1,36 +1,30 @@
-"""Keys of the info dictionaries, and the infos of one row."""
+"""The infos of one row, and the keys that are not of the data room."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mosim_gym.data.states import STATE, STATE_BEFORE, SUBSTEPS
-from mosim_gym.envs.world import Outcome
-from mosim_gym.types import Float64Array
+from mosim_gym.envs.world import Outcome, Report
 
 TRUNCATION = "mosim/truncation"
 
 
 def row_info(outcome: Outcome, row: int) -> dict[str, Any]:
     """The info of one row after a step, with fresh arrays."""
-    info: dict[str, Any] = {}
-    for key, fields in batch_fields(outcome).items():
-        info[key] = row_fields(fields, row)
+    info = row_report(outcome.report, row)
     if row in outcome.reasons:
         info[TRUNCATION] = outcome.reasons[row].value
     return info
 
 
-def batch_fields(outcome: Outcome) -> dict[str, dict[str, Float64Array]]:
-    """The state fields an outcome carries, by info key."""
-    pairs = (
-        (STATE, outcome.state),
-        (STATE_BEFORE, outcome.state_before),
-        (SUBSTEPS, outcome.substeps),
-    )
-    return {key: fields for key, fields in pairs if fields is not None}
+def row_report(report: Report, row: int) -> dict[str, Any]:
+    """One row of what a world reports, copied."""
+    return {
+        key: row_fields(value, row) if isinstance(value, dict) else value[row].copy()
+        for key, value in report.items()
+    }
 
 
-def row_fields(fields: dict[str, Float64Array], row: int) -> dict[str, Float64Array]:
+def row_fields(fields: dict[str, Any], row: int) -> dict[str, Any]:
     """One row of batched state fields, copied."""
     return {name: value[row].copy() for name, value in fields.items()}

@@ -36,8 +36,10 @@ class LearnedEngine:
         self.layout = task.layout
         self.context_size = task.context_size
         self.num_envs = num_envs
+        self._touch_columns = [self.robot.touch.index(name) for name in task.touch]
         self._every_row = np.arange(num_envs)
-        self._state = self._cast(task.initial_states(num_envs, np.random.default_rng(0)))
+        anywhere = self._cast(task.initial_states(1, np.random.default_rng(0)))
+        self._state = anywhere[torch.zeros(num_envs, dtype=torch.int64)]
         self._observation = self._observed(self._state)
 
     def seed(self, rows: Sequence[int], seeds: Sequence[Seed]) -> None:
@@ -102,6 +104,10 @@ class LearnedEngine:
         """Fresh arrays of the current states."""
         return self._state.numpy()
 
+    def touch(self) -> None:
+        """A model's guesses are observed, but they are no readings."""
+        return None
+
     def substeps(self) -> dict[str, Float64Array]:
         """A learned step is taken whole; there are no physics-step states to give."""
         raise NotImplementedError(
@@ -115,7 +121,9 @@ class LearnedEngine:
         return observation
 
     def _measured(self, state: State, action: Tensor) -> Any:
-        touch = self.simulator.touch(state, action) if self.task.touch else None
+        touch = None
+        if self._touch_columns:
+            touch = self.simulator.touch(state, action)[:, self._touch_columns]
         return self.task.measure(state, action, touch)
 
     def _cast(self, state: State) -> State:

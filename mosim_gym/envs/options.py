@@ -16,6 +16,7 @@ from mosim_gym.envs.resets import open_resets
 from mosim_gym.envs.world import World
 from mosim_gym.errors import CheckpointError, MosimError, unknown_name
 from mosim_gym.registration import TaskRow, find_row
+from mosim_gym.tasks.base import Task
 from mosim_gym.tasks.layout import ObsOrder
 
 E = TypeVar("E", bound=StrEnum)
@@ -110,15 +111,7 @@ def build_world(
             )
         engine, trusted = _learned_engine(row, num_envs, options)
     else:
-        from mosim_gym.envs.mujoco import MujocoEngine
-
-        engine = MujocoEngine(
-            domain,
-            task,
-            options.get("task_kwargs"),
-            num_envs,
-            substeps=options.get("substeps", False),
-        )
+        engine = _mujoco_engine(row, num_envs, options)
     wanted = options.get("state_info")
     default = kind is DynamicsKind.MUJOCO if state_info is None else state_info
     resets = options.get("resets")
@@ -137,24 +130,46 @@ def obs_order_of(options: WorldOptions) -> ObsOrder:
     return _member(ObsOrder, "obs_order", options.get("obs_order", "native"))
 
 
+def _mujoco_engine(row: TaskRow, num_envs: int, options: WorldOptions) -> Engine:
+    from mosim_gym.envs.mujoco import MujocoEngine
+    from mosim_gym.tasks.suite_batch import SuiteBatch
+
+    kwargs = options.get("task_kwargs")
+    rows = SuiteBatch(row.domain, row.task, kwargs, num_envs)
+    # One row is read by dm_control itself as fast; arguments may change what is read.
+    native = row.native_task() if num_envs > 1 and not kwargs else None
+    return MujocoEngine(rows, task=native, substeps=options.get("substeps", False))
+
+
 def _learned_engine(
     row: TaskRow, num_envs: int, options: WorldOptions
 ) -> tuple[Engine, int | None]:
     from mosim_gym.envs.learned import LearnedEngine
 
+    row.require_learnable()
     asked = options.get("checkpoint")
-    name = row.checkpoint if asked is None else asked
+    name = row.require_checkpoint() if asked is None else asked
     checkpoint = load_checkpoint(name, device=_device(options.get("device", "cpu")))
     robot = checkpoint.simulator.spec
-    if (robot.fingerprint, robot.n_substeps) != (row.body, row.n_substeps):
+    if (robot.fingerprint, robot.n_substeps) != (row.body.fingerprint, row.body.n_substeps):
         raise CheckpointError(
             f"The checkpoint {name!r} was made for another body: {robot.name} with fingerprint "
             f"{robot.fingerprint} and {robot.n_substeps} physics steps a control step; "
-            f"{row.env_id} has {row.body} and {row.n_substeps}. Collect data of this task and fit "
-            f"a model: mosim-gym collect {row.domain} --out DIR, mosim-gym fit DIR --out FOLDER."
+            f"{row.env_id} has {row.body.fingerprint} and {row.body.n_substeps}. Collect data of "
+            f"this task and fit a model: mosim-gym collect {row.name} --out DATA, "
+            "mosim-gym fit DATA --out MODEL."
         )
-    engine = LearnedEngine(checkpoint.simulator, row.make_task(), num_envs)
+    engine = LearnedEngine(checkpoint.simulator, _task_of(row, num_envs), num_envs)
     return engine, checkpoint.trusted_horizon
+
+
+def _task_of(row: TaskRow, num_envs: int) -> Task[Any]:
+    native = row.native_task()
+    if native is not None:
+        return native
+    from mosim_gym.tasks.readout import ExactReadout
+
+    return ExactReadout(row.domain, row.task, num_envs)
 
 
 def _device(name: str) -> torch.device:

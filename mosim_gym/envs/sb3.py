@@ -14,8 +14,7 @@ from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnvStepReturn,
 )
 
-from mosim_gym.data.states import STATE
-from mosim_gym.envs.info import row_fields, row_info
+from mosim_gym.envs.info import row_fields, row_info, row_report
 from mosim_gym.envs.options import WorldOptions, build_world, obs_order_of
 from mosim_gym.envs.resets import ResetSource
 from mosim_gym.envs.spaces import ObservationFormat, action_space, row_of
@@ -143,7 +142,7 @@ class MosimVecEnv(VecEnv):
         self.world.set_reset_source(source, rows)
 
     def _infos(self, outcome: Outcome) -> list[dict[str, Any]]:
-        if outcome.state is not None:
+        if outcome.report:
             return [row_info(outcome, row) for row in range(self.num_envs)]
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for row in outcome.reasons:
@@ -151,9 +150,9 @@ class MosimVecEnv(VecEnv):
         return infos
 
     def _fill_reset_infos(self, rows: Iterable[int]) -> None:
-        state = self.world.engine.state() if self.world.state_info else None
+        report = self.world.report()
         for row in rows:
-            self.reset_infos[row] = {} if state is None else {STATE: row_fields(state, row)}
+            self.reset_infos[row] = row_report(report, row)
 
     def _stacked_options(self) -> dict[str, Array]:
         stacked = {}

@@ -7,8 +7,7 @@ from typing import Any, Unpack
 import gymnasium as gym
 import numpy as np
 
-from mosim_gym.data.states import STATE
-from mosim_gym.envs.info import row_fields, row_info
+from mosim_gym.envs.info import row_fields, row_info, row_report
 from mosim_gym.envs.options import WorldOptions, build_world, obs_order_of
 from mosim_gym.envs.resets import ResetSource
 from mosim_gym.envs.spaces import ObservationFormat, action_space, row_of
@@ -75,10 +74,7 @@ class MosimEnv(gym.Env[Any, Array]):
         if seed is not None:
             self.world.seed(seed)
         observation = self._format.pack(self.world.reset(options=options))
-        info: dict[str, Any] = {}
-        if self.world.state_info:
-            info[STATE] = row_fields(self.world.engine.state(), 0)
-        return row_of(observation, 0), info
+        return row_of(observation, 0), row_report(self.world.report(), 0)
 
     def step(self, action: Array) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One control step under `action` ``(nu,)``, clipped to the action space."""

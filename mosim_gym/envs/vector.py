@@ -9,12 +9,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from mosim_gym.data.states import STATE
-from mosim_gym.envs.info import TRUNCATION, batch_fields, row_info
+from mosim_gym.envs.info import TRUNCATION, row_info
 from mosim_gym.envs.options import WorldOptions, build_world, obs_order_of
 from mosim_gym.envs.resets import ResetSource
 from mosim_gym.envs.spaces import ObservationFormat, action_space, row_of
-from mosim_gym.envs.world import Outcome
+from mosim_gym.envs.world import Outcome, Report
 from mosim_gym.errors import MosimError
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.tasks.render import RENDER_MODES, SceneRenderer, check_render_mode
@@ -92,12 +91,9 @@ class MosimVectorEnv(VectorEnv[Any, Array, Array]):
         if seed is not None:
             self.world.seed(seed, rows)
         observation = self._format.pack(self.world.reset(rows, self._given(options, rows)))
-        infos: dict[str, Any] = {}
-        if self.world.state_info:
-            mask = np.zeros(self.num_envs, dtype=bool)
-            mask[rows] = True
-            infos = {STATE: self.world.engine.state(), f"_{STATE}": mask}
-        return observation, infos
+        mask = np.zeros(self.num_envs, dtype=bool)
+        mask[rows] = True
+        return observation, _with_masks(self.world.report(), mask)
 
     def step(self, actions: Array) -> tuple[Any, Array, Array, Array, dict[str, Any]]:
         """One control step of every row under `actions` ``(num_envs, nu)``, clipped."""
@@ -134,10 +130,7 @@ class MosimVectorEnv(VectorEnv[Any, Array, Array]):
         self._renderer.close()
 
     def _infos(self, outcome: Outcome) -> dict[str, Any]:
-        infos: dict[str, Any] = {}
-        for key, fields in batch_fields(outcome).items():
-            infos[key] = fields
-            infos[f"_{key}"] = np.ones(self.num_envs, dtype=bool)
+        infos = _with_masks(outcome.report, np.ones(self.num_envs, dtype=bool))
         for row, reason in outcome.reasons.items():
             infos = self._add_info(infos, {TRUNCATION: reason.value}, row)
         return infos
@@ -167,3 +160,11 @@ class MosimVectorEnv(VectorEnv[Any, Array, Array]):
                     )
                 given[name] = value[rows]
         return given
+
+
+def _with_masks(report: Report, mask: Array) -> dict[str, Any]:
+    """A report as Gymnasium's vector infos: beside each key, which rows it is of."""
+    masked: dict[str, Any] = {}
+    for key, value in report.items():
+        masked |= {key: value, f"_{key}": mask.copy()}
+    return masked

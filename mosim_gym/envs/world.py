@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mosim_gym.data.states import STATE, STATE_BEFORE, SUBSTEPS, TOUCH
 from mosim_gym.envs.engine import Engine
 from mosim_gym.envs.resets import ResetSource, TaskResets, check_fields, require_source
 from mosim_gym.envs.truncation import Truncation
@@ -20,6 +21,9 @@ from mosim_gym.types import FIELDS, Array, Float64Array
 
 #: dm_control seeds with NumPy's RandomState, which takes so many seeds.
 _SEEDS = 2**32
+
+#: Info key to arrays of all rows, or to fields of such arrays.
+Report = dict[str, Array | dict[str, Float64Array]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +36,7 @@ class Outcome:
         terminated: ``(n,)`` bool.
         truncated: ``(n,)`` bool.
         reasons: row to why it was truncated.
-        state: fields ``(n, .)`` of `observation`, ``None`` unless state_info is on.
-        state_before: the same before the step.
-        substeps: physics-step states ``(n, n_substeps, .)`` if recorded.
+        report: what the infos tell besides, by key; see `World.report`.
     """
 
     observation: Array
@@ -42,9 +44,7 @@ class Outcome:
     terminated: Array
     truncated: Array
     reasons: dict[int, Truncation]
-    state: dict[str, Float64Array] | None
-    state_before: dict[str, Float64Array] | None
-    substeps: dict[str, Float64Array] | None
+    report: Report
 
     @property
     def done(self) -> Array:
@@ -186,7 +186,7 @@ class World:
             MosimError: if the actions have the wrong shape or are NaN.
         """
         control = self._checked(action)
-        before = self.engine.state() if self.state_info else None
+        before = {STATE_BEFORE: self.engine.state()} if self.state_info else {}
         reading = self.engine.step(control)
         self._steps += 1
         truncated, reasons = self._truncations(reading.diverged)
@@ -196,10 +196,23 @@ class World:
             terminated=reading.terminated,
             truncated=truncated,
             reasons=reasons,
-            state=self.engine.state() if self.state_info else None,
-            state_before=before,
-            substeps=self.engine.substeps() if self.record_substeps else None,
+            report={**self.report(), **before, **self._substeps()},
         )
+
+    def report(self) -> Report:
+        """What infos tell of the current states, nothing unless state_info is on.
+
+        Returns:
+            ``mosim/state``: fields ``(n, .)``; ``mosim/touch``: readings in newtons ``(n, ns)``,
+            for bodies with touch sensors where they are known.
+        """
+        if not self.state_info:
+            return {}
+        touch = self.engine.touch() if self.engine.robot.touch else None
+        return {STATE: self.engine.state(), **({} if touch is None else {TOUCH: touch})}
+
+    def _substeps(self) -> Report:
+        return {SUBSTEPS: self.engine.substeps()} if self.record_substeps else {}
 
     def _truncations(self, diverged: Array) -> tuple[Array, dict[int, Truncation]]:
         """Which rows are cut now, and why; of several reasons the first that is listed here."""

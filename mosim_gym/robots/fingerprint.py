@@ -43,9 +43,10 @@ _SPECIAL = {
                "solimp_lim", "solref_fri", "solimp_fri", "stiffnesspoly", "dampingpoly"),
     "pair": ("dim", "solreffriction", "adhesion"),
     "exclude": ("signature",),
+    "geom": ("fluid",),
 }  # fmt: skip
-#: mjDSBL_CONTACT: with contacts disabled no geom touches anything.
-_CONTACT_DISABLED = 1 << 4
+#: mjDSBL_CONSTRAINT, mjDSBL_CONTACT: with either set no geom touches anything.
+_NO_CONTACT = 1 << 0 | 1 << 4
 _PLANE = 0  # mjGEOM_PLANE
 _SITE_TRANSMISSIONS = (2, 4)  # mjTRN_SLIDERCRANK, mjTRN_SITE
 _WRAP_SITE, _WRAP_GEOMS = 3, (4, 5)  # mjWRAP_SITE; mjWRAP_SPHERE, mjWRAP_CYLINDER
@@ -85,10 +86,12 @@ def fingerprint(model: mujoco.MjModel) -> str:
 
 def _touching_geoms(model: mujoco.MjModel) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     touching = np.zeros(model.ngeom, dtype=bool)
-    if not model.opt.disableflags & _CONTACT_DISABLED:
+    if not model.opt.disableflags & _NO_CONTACT:
         touching = (model.geom_contype != 0) | (model.geom_conaffinity != 0)
         for pair in (model.pair_geom1, model.pair_geom2):
             touching[pair] = True
+    # A fluid pushes at their shape.
+    touching |= model.geom_fluid.any(1)
     # Tendons slide around geoms, whether or not those collide.
     touching[model.wrap_objid[np.isin(model.wrap_type, _WRAP_GEOMS)]] = True
     return touching

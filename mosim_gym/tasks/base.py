@@ -19,18 +19,26 @@ class Task(Protocol[M]):
 
     As in dm_control, what is measured (where the finger is) is kept apart from what is made of it
     (observation, reward): it is computed once a step, and all three read it.
-
-    Attributes:
-        layout: the parts of its observation.
-        context_size: entries of ``State.context`` it needs, 0 for none.
-        touch: names of the touch sensors it observes, in the order of `RobotSpec.touch`; ``()``
-            for none. They depend on contact forces, which a state does not hold, so whoever moves
-            the body tells them.
     """
 
-    layout: ObservationLayout
-    context_size: int
-    touch: tuple[str, ...]
+    @property
+    def layout(self) -> ObservationLayout:
+        """The parts of its observation."""
+        ...
+
+    @property
+    def context_size(self) -> int:
+        """Entries of ``State.context`` it needs, 0 for none."""
+        ...
+
+    @property
+    def touch(self) -> tuple[str, ...]:
+        """Names of the touch sensors it observes, of those in `RobotSpec.touch`.
+
+        They depend on contact forces, which a state does not hold, so whoever moves the body
+        tells their readings.
+        """
+        ...
 
     def initial_states(self, n: int, rng: np.random.Generator) -> State:
         """Draw `n` states from the task's own start distribution, float64."""

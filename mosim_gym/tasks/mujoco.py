@@ -17,6 +17,7 @@ from mosim_gym.errors import MosimError, unknown_name
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.robots.tree import Tree
 from mosim_gym.tasks.contexts import context_place
+from mosim_gym.tasks.undrawn import NoContexts
 from mosim_gym.types import Float64Array
 
 if TYPE_CHECKING:
@@ -53,10 +54,16 @@ def load_dm_env(
         ) from error
 
 
+def never_draw(env: Environment) -> None:
+    """Let an environment that nobody will look at do without OpenGL."""
+    env.physics._contexts = NoContexts()
+
+
 @functools.lru_cache(maxsize=64)
 def robot_of(domain: str, task: str) -> RobotSpec:
     """The body of a task, after the task has initialised its physics."""
     env = load_dm_env(domain, task)
+    never_draw(env)
     env.reset()
     return spec_of(env)
 

@@ -18,7 +18,6 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch, SimulationError
 
-from mosim_gym.errors import MosimError
 from mosim_gym.tasks import mujoco as suite
 from mosim_gym.tasks.contexts import context_place
 from mosim_gym.tasks.layout import ObservationLayout
@@ -28,7 +27,7 @@ _VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
 _EVERYTHING = mujoco.mjtState.mjSTATE_INTEGRATION
 
 
-class Reading(NamedTuple):
+class Readout(NamedTuple):
     """Observations ``(n, size)`` in native order, rewards and terminations ``(n,)``, float64."""
 
     observation: Float64Array
@@ -46,6 +45,7 @@ class SuiteBatch:
         num_rows: number of rows.
 
     Attributes:
+        num_rows: number of rows.
         robot: the body.
         layout: the parts of an observation.
         place: where the task keeps its context, ``None`` if it has none.
@@ -56,10 +56,10 @@ class SuiteBatch:
         self, domain: str, task: str, task_kwargs: Mapping[str, Any] | None, num_rows: int
     ) -> None:
         """See the class."""
+        self.num_rows = num_rows
         self._names = (domain, task, dict(task_kwargs or {}))
         self.env = suite.load_dm_env(*self._names)
-        # It never draws, so there is nothing a changed terrain had to be sent to (and no GL).
-        self.env.physics._contexts = _NoRendering()
+        suite.never_draw(self.env)
         first = self.env.reset()
         self.robot = suite.spec_of(self.env)
         self.layout = ObservationLayout.of(first.observation)
@@ -121,25 +121,33 @@ class SuiteBatch:
             self._batch.forward(stage=_VELOCITY_STAGE)
         return diverged, trace
 
-    def enter(self, fields: Mapping[str, Float64Array], action: Float64Array) -> None:
-        """Put states ``(n, .)`` into the rows and compute everything there, under `action`.
+    def read_at(self, fields: Mapping[str, Float64Array], action: Float64Array) -> Readout:
+        """What dm_control's task makes of states, computed there under `action`.
 
-        Sensors of forces and accelerations are those of the new states: dm_control shows them
-        one physics step late.
+        The first rows are put there and lose what they were. Sensors of forces and accelerations
+        are those of the states given: dm_control shows them one physics step late.
+
+        Args:
+            fields: qpos, qvel and, where the body has them, act and context ``(k, .)``; k may be
+                smaller than the number of rows.
+            action: controls ``(k, nu)``.
         """
+        k = len(action)
         for name in ("qpos", "qvel", "act"):
             if name in fields:
-                self._batch.bind(name)[:] = fields[name]
-        self._ctrl[:] = action
+                self._batch.bind(name)[:k] = fields[name]
+        self._ctrl[:k] = action
         if self.place is not None:
-            self.place.write(self._context, fields["context"])
+            rows = {name: field[:k] for name, field in self._context.items()}
+            self.place.write(rows, fields["context"])
         with self._guarded():
-            self._batch.forward()
+            self._batch.forward(np.arange(k))
+        return self.read(k)
 
-    def read(self) -> Reading:
-        """What dm_control's task makes of every row."""
+    def read(self, n: int | None = None) -> Readout:
+        """What dm_control's task makes of the first `n` rows (all by default)."""
         task, physics = self.env.task, self.env.physics
-        n = self._batch.nsim
+        n = self.num_rows if n is None else n
         observation, reward = np.zeros((n, self.layout.size)), np.zeros(n)
         terminated = np.zeros(n, dtype=bool)
         for row in range(n):
@@ -147,7 +155,7 @@ class SuiteBatch:
             reward[row] = task.get_reward(physics)
             observation[row] = _flat(task.get_observation(physics))
             terminated[row] = task.get_termination(physics) is not None
-        return Reading(observation, reward, terminated)
+        return Readout(observation, reward, terminated)
 
     def state(self) -> dict[str, Float64Array]:
         """Fresh arrays of the states of all rows, ``(n, .)``."""
@@ -176,38 +184,18 @@ class SuiteBatch:
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[Array]:
         """Rows that MuJoCo warns of or fails in go back to where they were (and are told)."""
-        before, warned = self._batch.state.copy(), self._batch.warning.copy()
-        diverged = np.zeros(self._batch.nsim, dtype=bool)
+        before = self._batch.state.copy()
+        # MuJoCo counts anew when it resets a body that has failed.
+        self._batch.warning[:] = 0
+        diverged = np.zeros(self.num_rows, dtype=bool)
         try:
             yield diverged
         except SimulationError as error:
             diverged[error.ids] = True
         # dm_control takes every warning for a failure (Physics.check_invalid_state).
-        diverged |= (self._batch.warning != warned).any((1, 2))
+        diverged |= self._batch.warning.any((1, 2))
         if diverged.any():
             self._batch.state[diverged] = before[diverged]
-
-
-class _NoRendering:
-    """Stands in for the rendering contexts of a physics that never draws.
-
-    quadruped-escape sends its new terrain to the renderer at every reset, and would make one.
-    """
-
-    gl = property(lambda self: self)
-    mujoco = property(lambda self: self)
-    ptr = None
-
-    @contextlib.contextmanager
-    def make_current(self) -> Iterator[_NoRendering]:
-        """As `dm_control._render.ContextBase.make_current`."""
-        yield self
-
-    def call(self, function: Any, *args: Any) -> None:
-        """There is nothing to draw on."""
-
-    def free(self) -> None:
-        """There is nothing to free."""
 
 
 def _touch_columns(model: mujoco.MjModel) -> list[int]:

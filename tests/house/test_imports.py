@@ -40,8 +40,11 @@ EVERYWHERE = {"", "cli", "__main__"}
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "mujoco": (
         "tasks.mujoco",
+        "tasks.contexts",
+        "tasks.suite_batch",
+        "tasks.make_banks",
         "tasks.render",
-        "envs.mujoco",
+        "robots.tree",
         "robots.spec",
         "robots.fingerprint",
         "data.collect",

@@ -86,7 +86,8 @@ def test_it_ignores_the_last_bits_and_is_a_short_hash():
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.env_id)
 def test_the_table_of_environments_names_the_bodies_there_are(row):
-    assert robot_of(row.domain, row.task).fingerprint == row.body
+    robot = robot_of(row.domain, row.task)
+    assert (robot.fingerprint, robot.n_substeps) == (row.body.fingerprint, row.body.n_substeps)
 
 
 @pytest.mark.parametrize(
@@ -98,14 +99,20 @@ def test_the_table_of_environments_names_the_bodies_there_are(row):
         ("finger", ("spin", "turn_easy"), 2),
         ("finger", ("turn_easy", "turn_hard"), 1),
         ("cartpole", ("swingup", "two_poles"), 2),
+        ("fish", ("upright", "swim"), 1),
+        ("point_mass", ("easy", "hard"), 2),
     ],
 )
 def test_tasks_share_a_model_exactly_if_their_bodies_move_alike(domain, tasks, bodies):
     assert len({robot_of(domain, task).fingerprint for task in tasks}) == bodies
 
 
-def test_it_is_the_same_in_every_episode():
-    env = load_dm_env("reacher", "hard")
+@pytest.mark.parametrize(
+    ("domain", "task"),
+    [("reacher", "hard"), ("point_mass", "hard"), ("fish", "swim"), ("manipulator", "insert_peg")],
+)
+def test_it_is_the_same_in_every_episode(domain, task):
+    env = load_dm_env(domain, task)
     found = set()
     for value in range(4):
         seed(env, value)

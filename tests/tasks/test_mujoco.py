@@ -1,4 +1,4 @@
-"""dm_control's tasks with their full state: reading, entering, seeding, tracing."""
+"""dm_control's tasks with their full state: reading, entering, seeding."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,6 @@ from mosim_gym.tasks.mujoco import (
     load_dm_env,
     seed,
     state_of,
-    trace_substeps,
 )
 from tests.robots.bodies import suite_tasks
 
@@ -85,7 +84,7 @@ def test_reacher_has_a_context_and_cheetah_none():
     cheetah.reset()
     assert context_of(cheetah) is None
     assert "context" not in state_of(cheetah) and "act" not in state_of(cheetah)
-    with pytest.raises(MosimError, match="Tasks of cheetah have no context; leave it out"):
+    with pytest.raises(MosimError, match="This task of cheetah has no context; leave it out"):
         enter_state(cheetah, {"context": [1.0]})
 
 
@@ -101,25 +100,6 @@ def test_seeding_gives_the_episode_of_suite_load(domain, task):
             assert_same_state(ours.observation, theirs.observation)
             assert_same_state(state_of(env), state_of(reference))
             assert_same_state(drive(env, 5).observation, drive(reference, 5).observation)
-
-
-@pytest.mark.parametrize(
-    "domain,task", [("hopper", "hop"), ("acrobot", "swingup"), ("fish", "swim")]
-)
-def test_tracing_substeps_changes_no_bit(domain, task):
-    plain, traced = load_dm_env(domain, task), load_dm_env(domain, task)
-    trace = trace_substeps(traced)
-    for env in (plain, traced):
-        seed(env, 3)
-        env.reset()
-    n_substeps = round(plain.control_timestep() / plain.physics.timestep())
-    for step in range(40):
-        ours, theirs = drive(traced, 1, step), drive(plain, 1, step)
-        assert_same_state(ours.observation, theirs.observation)
-        assert_same_state(state_of(traced), state_of(plain))
-        for name, value in trace().items():
-            assert value.shape == (n_substeps, len(state_of(plain)[name]))
-            np.testing.assert_array_equal(value[-1], state_of(plain)[name])
 
 
 def test_time_is_not_limited():
