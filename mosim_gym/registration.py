@@ -61,7 +61,7 @@ BODIES = (
     Body("dog", "b7c0525fc63382f0", 3, ("fetch",)),
     Body("finger", "60f11420ee8bc16c", 2, ("spin",), native=True),
     Body("finger", "0c3d0fbf3f2e30e4", 2, ("turn_easy", "turn_hard"), native=True),
-    Body("fish", "9c98b57046d1f145", 10, ("upright", "swim")),
+    Body("fish", "9c98b57046d1f145", 10, ("upright", "swim"), native=True),
     Body("hopper", "9a07ec36baf2692c", 4, ("stand", "hop"), native=True),
     Body(
         "humanoid", "f9b4510b6293ad92", 5, ("stand", "walk", "run", "run_pure_state"), native=True

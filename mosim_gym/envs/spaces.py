@@ -26,8 +26,9 @@ class ObservationFormat:
     def space(self) -> spaces.Space[Any]:
         """The space of one observation; dm_control bounds none."""
         if self.order is ObsOrder.DICT:
+            # A scalar becomes a vector of one: SB3's MultiInputPolicy cannot take less.
             return spaces.Dict(
-                {name: _unbounded(shape) for name, shape in self.layout.shapes.items()}
+                {name: _unbounded(shape or (1,)) for name, shape in self.layout.shapes.items()}
             )
         return _unbounded((self.layout.size,))
 
@@ -38,22 +39,25 @@ class ObservationFormat:
             flat: ``(batch, size)`` in native order.
 
         Returns:
-            float32 ``(batch, size)``, or a dictionary of ``(batch, *shape)``.
+            float32 ``(batch, size)``, or a dictionary of ``(batch, *shape)``, where a scalar is
+            ``(batch, 1)``.
         """
         if self.order is ObsOrder.SORTED:
             flat = flat[:, self.layout.sorted_columns()]
         packed = flat.astype(np.float32)
         if self.order is ObsOrder.DICT:
             parts = self.layout.split(packed)
-            return {name: parts[name].copy() for name in sorted(parts)}
+            return {
+                name: parts[name].reshape(len(flat), *(self.layout.shapes[name] or (1,))).copy()
+                for name in sorted(parts)
+            }
         return packed
 
 
 def row_of(observation: Observation, row: int) -> Any:
     """One row of a batch of observations, as its own array or dictionary of arrays."""
     if isinstance(observation, dict):
-        # np.array copies, and keeps a scalar part an array of shape ().
-        return {name: np.array(part[row]) for name, part in observation.items()}
+        return {name: part[row].copy() for name, part in observation.items()}
     return observation[row].copy()
 
 

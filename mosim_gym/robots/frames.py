@@ -13,7 +13,7 @@ import numpy as np
 
 from mosim_gym.types import Float64Array
 
-#: Axes count as parallel where their cosine is 1 up to this.
+#: Axes of length one count as parallel where they differ by no more.
 _PARALLEL = 1e-14
 
 
@@ -69,37 +69,34 @@ class Frame:
 class Frames:
     """All frames of a tree; frame 0 is the world."""
 
-    list: list[Frame] = field(default_factory=lambda: [Frame(0, np.eye(3), np.eye(3))])
+    entries: list[Frame] = field(default_factory=lambda: [Frame(0, np.eye(3), np.eye(3))])
 
     def __getitem__(self, index: int) -> Frame:
         """A frame."""
-        return self.list[index]
+        return self.entries[index]
 
     def fixed(self, index: int, rotation: Float64Array) -> int:
         """The frame that is turned by a fixed `rotation` against another."""
         if np.array_equal(rotation, np.eye(3)):
             return index
-        frame = self.list[index]
+        frame = self.entries[index]
         stem, since = self.stem(index, rotation)
         return self._add(replace(frame, after=frame.after @ rotation, stem=stem, since=since))
 
     def stem(self, index: int, carried: Float64Array) -> tuple[int, Float64Array]:
         """What a frame carries, ``(3,)`` or ``(3, n)``, as carried by the frame it is a copy of."""
-        frame = self.list[index]
+        frame = self.entries[index]
         return (index if frame.stem is None else frame.stem), frame.since @ carried
 
     def hinge(self, index: int, axis: Float64Array, q: int, v: int, reference: float) -> int:
         """The frame that a hinge about `axis` (in the coordinates of another) turns."""
-        base = self.list[index]
+        base = self.entries[index]
         # The turn at the reference is none, so the reference's own turn is undone behind it.
         undo = axis_rotation(axis, -reference)
-        if base.axis is not None:
-            along = float(base.after @ axis @ base.axis)
-            if abs(along) > 1 - _PARALLEL:
-                hinges = (*base.hinges, (q, v, float(np.sign(along))))
-                return self._add(
-                    Frame(base.base, base.before, base.after @ undo, base.axis, hinges)
-                )
+        sign = 0.0 if base.axis is None else _same_line(base.axis, base.after @ axis)
+        if sign:
+            hinges = (*base.hinges, (q, v, sign))
+            return self._add(Frame(base.base, base.before, base.after @ undo, base.axis, hinges))
         start, before = self._start(index)
         return self._add(Frame(start, before, undo, axis=axis, hinges=((q, v, 1.0),)))
 
@@ -110,23 +107,33 @@ class Frames:
 
     def chain(self, index: int) -> tuple[int, ...]:
         """The frame itself and those it hangs from, the world left out."""
-        if index == 0:
-            return ()
-        return (index, *self.chain(self.list[index].base))
+        chain = []
+        while index:
+            chain.append(index)
+            index = self.entries[index].base
+        return tuple(chain)
 
     def depth(self, index: int) -> int:
         """How many frames lie between this one and the world."""
         return max(len(self.chain(index)) - 1, 0)
 
     def _start(self, index: int) -> tuple[int, Float64Array]:
-        frame = self.list[index]
+        frame = self.entries[index]
         if frame.is_fixed:
             return 0, frame.before @ frame.after
         return self.stem(index, np.eye(3))
 
     def _add(self, frame: Frame) -> int:
-        self.list.append(frame)
-        return len(self.list) - 1
+        self.entries.append(frame)
+        return len(self.entries) - 1
+
+
+def _same_line(a: Float64Array, b: Float64Array) -> float:
+    """1 for unit vectors that are equal, -1 for opposite ones, else 0."""
+    for sign in (1.0, -1.0):
+        if np.abs(a - sign * b).max() <= _PARALLEL:
+            return sign
+    return 0.0
 
 
 def hinge_terms(frame: Frame) -> Float64Array:

@@ -8,13 +8,14 @@ multiplied by a few elementwise operations that run over whole rows of memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from mosim_gym.errors import MosimError
 from mosim_gym.robots.plan import Plan, compile_tree
-from mosim_gym.robots.poses import Constants, Points, Poses, cross
+from mosim_gym.robots.poses import Constants, Copies, Points, Poses, cross
 from mosim_gym.robots.tree import IntArray, Sites, Tree
 from mosim_gym.types import Float64Array
 
@@ -27,6 +28,7 @@ class Kinematics:
 
     Attributes:
         tree: what it was made from.
+        plan: what it was compiled to.
     """
 
     def __init__(self, tree: Tree, bodies: Sequence[str] | None = None) -> None:
@@ -44,9 +46,9 @@ class Kinematics:
         everything = range(len(tree.bodies.names))
         self._bodies = frozenset(everything if bodies is None else map(tree.body, bodies))
         with torch.inference_mode(False):
-            self._plan = compile_tree(tree, sorted(self._bodies))
-        self._plans: dict[tuple[torch.dtype, torch.device], Plan] = {}
-        self._subtrees: dict[str, tuple[Points, Constants]] = {}
+            self.plan = compile_tree(tree, sorted(self._bodies))
+        self._plans = Copies(self.plan.to)
+        self._subtrees = self._massive_subtrees()
 
     def __call__(self, qpos: Tensor, qvel: Tensor | None = None) -> Poses:
         """Poses of the bodies, differentiable.
@@ -55,12 +57,12 @@ class Kinematics:
             qpos: ``(batch, nq)``; quaternions need not have length one.
             qvel: ``(batch, nv)``; without it there are no velocities.
         """
-        plan = self._plan_like(qpos)
+        plan = self._plans.like(qpos)
         q, batch = qpos.t(), qpos.shape[0]
         columns = _rotations(plan, q)
-        flat = columns.reshape(-1, 3 * batch)
-        arms = torch.mm(plan.arms, flat).view(-1, 3, batch)
-        roots = torch.addmm(plan.roots, plan.travel, q).view(-1, 3, batch)
+        flat = columns.reshape(3 * columns.shape[0], 3 * batch)
+        arms = _vectors(torch.mm(plan.arms, flat))
+        roots = _by_three(torch.addmm(plan.roots, plan.travel, q))
         stretched = _stretched(plan, arms, q)
         position = _sums(plan, roots, stretched)
         rotation = columns.index_select(0, plan.body_frames).permute(3, 0, 2, 1)
@@ -69,7 +71,7 @@ class Kinematics:
         v, n = qvel.t(), len(plan.arms)
         turning = _turning(plan, flat, v)
         rates = _with_sliding(plan, cross(turning[:n], stretched), arms, v)
-        speeds = torch.mm(plan.travel_rate, v).view(-1, 3, batch)
+        speeds = _by_three(torch.mm(plan.travel_rate, v))
         linear = _sums(plan, speeds, rates)
         return Poses(position, rotation, linear, turning[n:].permute(2, 0, 1))
 
@@ -109,24 +111,27 @@ class Kinematics:
             )
         return Points(bodies, offsets)
 
-    def _subtree(self, body: str) -> tuple[Points, Constants]:
-        """The centres of mass of a subtree, and the share of its mass that each has."""
-        if body not in self._subtrees:
-            inside = [b for b in self.tree.subtree(body) if self.tree.bodies.mass[b] > 0]
-            if not inside:
-                raise MosimError(f"Body {body!r} and all that hangs from it have no mass.")
-            mass = self.tree.bodies.mass[inside]
-            centres = self.centres(*(self.tree.bodies.names[b] for b in inside))
-            self._subtrees[body] = (centres, Constants((mass / mass.sum())[None]))
-        return self._subtrees[body]
+    def _massive_subtrees(self) -> dict[str, tuple[Points, Constants]]:
+        """Centres of mass of the subtrees, and the share of the mass that each has."""
+        found = {}
+        for name in self.tree.bodies.names:
+            inside = [b for b in self.tree.subtree(name) if self.tree.bodies.mass[b] > 0]
+            if inside and self._bodies.issuperset(inside):
+                mass = self.tree.bodies.mass[inside]
+                centres = self.centres(*(self.tree.bodies.names[b] for b in inside))
+                found[name] = centres, Constants((mass / mass.sum())[None])
+        return found
 
-    def _plan_like(self, tensor: Tensor) -> Plan:
-        key = (tensor.dtype, tensor.device)
-        if key not in self._plans:
-            # Constants made in inference mode could not be used in training later.
-            with torch.inference_mode(False):
-                self._plans[key] = self._plan.to(*key)
-        return self._plans[key]
+    def _subtree(self, body: str) -> tuple[Points, Constants]:
+        found = self._subtrees.get(body)
+        if found is None:
+            self.tree.body(body)
+            raise MosimError(
+                f"The centre of mass of {body!r} and what hangs from it is asked of kinematics "
+                "that lack some of these bodies, or they have no mass: give all of them to "
+                "Kinematics(tree, bodies=...), or none."
+            )
+        return found
 
 
 def _mean(values: Tensor, weights: Constants) -> Tensor:
@@ -154,18 +159,18 @@ def _rotations(plan: Plan, q: Tensor) -> Tensor:
 def _hinge_rotations(plan: Plan, q: Tensor) -> Tensor:
     angles = torch.mm(plan.angles, q)
     turns = torch.stack([torch.ones_like(angles), angles.cos(), angles.sin()], 1)
-    return torch.bmm(plan.hinges, turns).view(-1, 3, 3, q.shape[1])
+    return torch.bmm(plan.hinges, turns).view(len(plan.hinges), 3, 3, q.shape[1])
 
 
 def _quaternion_rotations(plan: Plan, q: Tensor) -> Tensor | None:
     if not len(plan.quaternions):
         return None
-    batch = q.shape[1]
-    raw = q.index_select(0, plan.quaternions).view(-1, 4, batch)
+    n, batch = len(plan.quaternion_start), q.shape[1]
+    raw = q.index_select(0, plan.quaternions).view(n, 4, batch)
     unit = raw * torch.rsqrt(raw.square().sum(1, keepdim=True) + _TINY)
-    products = (unit[:, :, None] * unit[:, None]).view(-1, 16, batch)
+    products = (unit[:, :, None] * unit[:, None]).view(n, 16, batch)
     turned = torch.baddbmm(plan.quaternion_start, plan.quaternion_products, products)
-    return turned.view(-1, 3, 3, batch)
+    return turned.view(n, 3, 3, batch)
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:
@@ -177,22 +182,35 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
 
 def _sums(plan: Plan, roots: Tensor, arms: Tensor) -> Tensor:
     """Bodies ``(batch, nbody, 3)`` from roots ``(G, 3, batch)`` and arms ``(E, 3, batch)``."""
-    batch = roots.shape[2]
-    terms = torch.cat([roots, arms]).view(-1, 3 * batch)
-    return torch.mm(plan.reach, terms).view(-1, 3, batch).permute(2, 0, 1)
+    terms = torch.cat([roots, arms])
+    return _vectors(torch.mm(plan.reach, _flat(terms))).permute(2, 0, 1)
 
 
 def _turning(plan: Plan, flat: Tensor, v: Tensor) -> Tensor:
     """Angular velocities of arms and bodies in the world, ``(E + nbody, 3, batch)``."""
-    batch = v.shape[1]
-    axes = torch.mm(plan.spins, flat).view(-1, 3, batch)
-    spins = (axes * torch.mm(plan.spin_rates, v)[:, None]).view(-1, 3 * batch)
-    if plan.steady is None:
-        return torch.mm(plan.spin_reach, spins).view(-1, 3, batch)
-    steady = torch.mm(plan.steady, v).view(-1, 3 * batch)
-    if len(plan.spins):
-        steady = torch.addmm(steady, plan.spin_reach, spins)
-    return steady.view(-1, 3, batch)
+    steady = None if plan.steady is None else _by_three(torch.mm(plan.steady, v))
+    if steady is not None and not len(plan.spins):
+        return steady
+    axes = _vectors(torch.mm(plan.spins, flat))
+    spins = _flat(axes * torch.mm(plan.spin_rates, v)[:, None])
+    if steady is None:
+        return _vectors(torch.mm(plan.spin_reach, spins))
+    return _vectors(torch.addmm(_flat(steady), plan.spin_reach, spins))
+
+
+def _by_three(rows: Tensor) -> Tensor:
+    """Rows ``(3 n, batch)`` as vectors ``(n, 3, batch)``."""
+    return rows.view(rows.shape[0] // 3, 3, rows.shape[1])
+
+
+def _vectors(flat: Tensor) -> Tensor:
+    """Vectors side by side ``(n, 3 batch)`` as ``(n, 3, batch)``."""
+    return flat.view(flat.shape[0], 3, flat.shape[1] // 3)
+
+
+def _flat(vectors: Tensor) -> Tensor:
+    """Vectors ``(n, 3, batch)`` side by side, ``(n, 3 batch)``."""
+    return vectors.view(vectors.shape[0], 3 * vectors.shape[2])
 
 
 def _stretched(plan: Plan, arms: Tensor, q: Tensor) -> Tensor:

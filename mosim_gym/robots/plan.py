@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from mosim_gym.robots.frames import Frames, hinge_terms, quaternion_terms
-from mosim_gym.robots.places import Arm, walk
+from mosim_gym.robots.places import walk
 from mosim_gym.robots.tree import Tree
 from mosim_gym.types import Float64Array
 
@@ -107,9 +107,10 @@ class _Layout:
     def __init__(self, tree: Tree, bodies: Sequence[int]) -> None:
         self.tree = tree
         self.frames = Frames()
+        asked = frozenset(bodies)
         places = walk(tree, self.frames)
         # A body that was not asked for gets the world's place: a row that costs nothing.
-        self.places = [places[b if b in bodies else 0] for b in range(len(places))]
+        self.places = [places[b if b in asked else 0] for b in range(len(places))]
         arms = list(dict.fromkeys(arm for place in self.places for arm in place.arms))
         self.arms = sorted(arms, key=lambda arm: arm.slide is not None)
         needed = {place.frame for place in self.places} | {arm.frame for arm in arms}
@@ -206,12 +207,13 @@ class _Layout:
     def _spins(self) -> tuple[Float64Array, Float64Array, Float64Array, Float64Array]:
         """Axes and rates of the spins, what they turn, and what turns about steady axes."""
         carriers = [arm.frame for arm in self.arms] + [place.frame for place in self.places]
+        chains = [frozenset(self.frames.chain(carrier)) for carrier in carriers]
         axes: list[tuple[int, Float64Array]] = []
         rates: list[Float64Array] = []
         turned: list[list[bool]] = []
         steady = np.zeros((len(carriers), 3, self.tree.nv))
         for frame in self.row:
-            on = [frame in self.frames.chain(carrier) for carrier in carriers]
+            on = [frame in chain for chain in chains]
             record = self.frames[frame]
             for axis, rate in record.spins(self.tree.nv):
                 if record.base == 0 and record.axis is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,28 +13,51 @@ from mosim_gym.errors import MosimError
 from mosim_gym.robots.tree import IntArray
 from mosim_gym.types import Array, Float64Array
 
+T = TypeVar("T")
+
+
+class Copies(Generic[T]):
+    """Constants in any float dtype on any device, made once for each."""
+
+    def __init__(self, make: Callable[[torch.dtype, torch.device], T]) -> None:
+        """Tell how to make them; float32 and float64 on the CPU are made now."""
+        self._make = make
+        self._made: dict[tuple[torch.dtype, torch.device], T] = {}
+        for dtype in (torch.float32, torch.float64):
+            self.like(torch.empty(0, dtype=dtype, device="cpu"))
+
+    def like(self, tensor: Tensor) -> T:
+        """The constants with the dtype of a tensor, where it is."""
+        key = (tensor.dtype, tensor.device)
+        if key in self._made:
+            return self._made[key]
+        # Constants made in inference mode could not be used in training later.
+        with torch.inference_mode(False):
+            made = self._make(*key)
+        # A graph being traced makes its own: inside, the line above has no effect.
+        if not torch.compiler.is_compiling():
+            self._made[key] = made
+        return made
+
 
 class Constants:
     """Arrays as tensors of any float dtype on any device, made once for each."""
 
     def __init__(self, *arrays: Array) -> None:
         """Keep the arrays; integers stay integers."""
-        self._arrays = arrays
-        self._tensors: dict[tuple[torch.dtype, torch.device], tuple[Tensor, ...]] = {}
+        with torch.inference_mode(False):
+            self._originals = tuple(torch.tensor(array) for array in arrays)
+        self._copies = Copies(self._make)
 
     def like(self, tensor: Tensor) -> tuple[Tensor, ...]:
         """The arrays with the dtype of a tensor, where it is."""
-        key = (tensor.dtype, tensor.device)
-        if key not in self._tensors:
-            # Constants made in inference mode could not be used in training later.
-            with torch.inference_mode(False):
-                self._tensors[key] = tuple(_tensor(array, *key) for array in self._arrays)
-        return self._tensors[key]
+        return self._copies.like(tensor)
 
-
-def _tensor(array: Array, dtype: torch.dtype, device: torch.device) -> Tensor:
-    made = torch.tensor(array, device=device)
-    return made.to(dtype) if made.is_floating_point() else made
+    def _make(self, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
+        return tuple(
+            value.to(device, dtype if value.is_floating_point() else value.dtype)
+            for value in self._originals
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -75,7 +75,10 @@ class Hopper:
     def measure(self, state: State, action: Tensor, touch: Tensor | None = None) -> Measured:
         """How high the torso is over the foot, how fast the hopper moves, what the foot feels."""
         if touch is None:
-            raise ValueError("Hopper observes the forces under toe and heel; touch is None.")
+            raise ValueError(
+                f"Hopper needs readings of its touch sensors ({', '.join(self.touch)}) in newtons, "
+                "(batch, 2); touch is None."
+            )
         poses = self.body(state.qpos, state.qvel)
         heights = poses.points(self.ends)[:, :, 1]
         return Measured(

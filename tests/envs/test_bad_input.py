@@ -114,10 +114,10 @@ def test_unknown_ids_and_tasks_list_near_ones():
         UnknownNameError, match="Unknown environment.*Did you mean 'MoSim/reacher-e"
     ):
         mosim_gym.make_sb3_vec_env("MoSim/reacher-eazy-v0")
-    with pytest.raises(UnknownNameError, match="Unknown task 'reacher-eazy'.*'reacher-easy'"):
+    with pytest.raises(UnknownNameError, match="Unknown task of reacher 'eazy'.*'easy'"):
         mosim_gym.load("reacher", "eazy")
-    with pytest.raises(UnknownNameError, match="Unknown task 'x-y'. Available: reacher-easy, r"):
-        find_row("x", "y")
+    with pytest.raises(UnknownNameError, match="Unknown domain 'reachr'. Did you mean 'reacher'"):
+        find_row("reachr", "easy")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.env_id)

@@ -7,10 +7,10 @@ from gymnasium import spaces
 
 import mosim_gym
 from mosim_gym.registration import ROWS
+from mosim_gym.tasks.mujoco import load_dm_env
 from tests.envs.faces import BATCHED, ENV_ID, FACES, Sb3, Singles, Vector, flat
 
 OBSERVED = spaces.Box(-np.inf, np.inf, (6,), np.float32)
-ACTED = spaces.Box(-1.0, 1.0, (2,), np.float32)
 
 
 def actions_of(rows, steps=60, seed=0):
@@ -36,21 +36,28 @@ def assert_equal(left, right):
         np.testing.assert_array_equal(here, there)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.env_id)
-def test_spaces_are_equal_across_dynamics_and_faces(row, checkpoint):
-    for options in ({"checkpoint": checkpoint}, {"dynamics": "mujoco"}):
-        single = gym.make(f"mosim_gym:{row.env_id}", **options)
-        vector = gym.make_vec(f"mosim_gym:{row.env_id}", num_envs=2, **options)
-        sb3 = mosim_gym.make_sb3_vec_env(row.env_id, 2, **options)
-        for env in (single, sb3):
-            assert (env.observation_space, env.action_space) == (OBSERVED, ACTED)
-        assert vector.single_observation_space == OBSERVED
-        assert vector.single_action_space == ACTED
-        assert vector.observation_space == spaces.Box(-np.inf, np.inf, (2, 6), np.float32)
-        assert vector.action_space == spaces.Box(-1.0, 1.0, (2, 2), np.float32)
-        dm = mosim_gym.load(row.domain, row.task, **options)
-        assert sum(int(np.prod(s.shape)) for s in dm.observation_spec().values()) == 6
-        assert dm.action_spec().shape == (2,)
+#: One task of every domain.
+DOMAINS = [next(row for row in ROWS if row.domain == name) for name in {r.domain: 0 for r in ROWS}]
+
+
+@pytest.mark.parametrize("row", DOMAINS, ids=lambda row: row.name)
+def test_spaces_are_dm_controls_on_every_face(row, dynamics_of):
+    options = dynamics_of(row)
+    true = load_dm_env(row.domain, row.task)
+    action = true.action_spec()
+    acted = spaces.Box(action.minimum.astype("f4"), action.maximum.astype("f4"), dtype=np.float32)
+    size = sum(int(np.prod(part.shape)) for part in true.observation_spec().values())
+    observed = spaces.Box(-np.inf, np.inf, (size,), np.float32)
+    single = gym.make(row.env_id, **options)
+    vector = gym.make_vec(row.env_id, num_envs=2, **options)
+    sb3 = mosim_gym.make_sb3_vec_env(row.env_id, 2, **options)
+    for env in (single, sb3):
+        assert (env.observation_space, env.action_space) == (observed, acted)
+    assert vector.single_observation_space == observed
+    assert vector.single_action_space == acted
+    dm = mosim_gym.load(row.domain, row.task, **options)
+    assert list(dm.observation_spec()) == list(true.observation_spec())
+    assert dm.action_spec().shape == action.shape
 
 
 @pytest.mark.parametrize("order", ["native", "sorted", "dict"])
@@ -154,7 +161,7 @@ def test_types_of_the_single_face(dynamics):
     env = gym.make(ENV_ID, **dynamics)
     observation, info = env.reset(seed=0)
     assert observation.dtype == np.float32 and set(info) == {"mosim/state"}
-    observation, reward, terminated, truncated, info = env.step(ACTED.sample())
+    observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
     assert type(reward) is float and type(terminated) is bool and type(truncated) is bool
     assert observation.dtype == np.float32 and observation.shape == (6,)
     for fields in (info["mosim/state"], info["mosim/state_before"]):

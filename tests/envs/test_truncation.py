@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 import mosim_gym
 from mosim_gym.envs.learned import LearnedEngine
@@ -163,8 +164,8 @@ def test_the_trusted_horizon_is_the_checkpoints(checkpoint):
 class Ending(reacher.Reacher):
     """A reacher that ends where the finger touches the target."""
 
-    def terminated(self, state):
-        return self.reward(state, None) > 0
+    def terminated(self, measured):
+        return self.reward(measured) > 0
 
 
 def test_a_task_that_ends_terminates_but_not_where_it_diverges():

@@ -73,7 +73,13 @@ def humanoid(robot: RobotSpec, n: int, rng: np.random.Generator) -> State:
     return State.from_numpy({"qpos": qpos, "qvel": qvel})
 
 
-def fish(robot: RobotSpec, n: int, rng: np.random.Generator) -> State:
+def fish_upright(robot: RobotSpec, n: int, rng: np.random.Generator) -> State:
+    """Upright, on its side or upside down."""
+    state = fish_swim(robot, n, rng)
+    return State(state.qpos, state.qvel)
+
+
+def fish_swim(robot: RobotSpec, n: int, rng: np.random.Generator) -> State:
     """Upright, on its side or upside down, the mouth at the rim of the target or in its middle."""
     qpos = np.zeros((n, robot.nq))
     qpos[:, :3] = rng.normal(size=(n, 3))

@@ -80,7 +80,7 @@ def test_float32_is_as_good_as_float32_can_be(case):
     touch = None if case.truth.touch is None else case.truth.touch[some].float()
     single = ask_twin(case.task, cast(samples, torch.float32), touch)
     assert single.observation.dtype == single.reward.dtype == np.float32
-    assert greatest_error(single.observation, case.truth.observation[some]) < 3e-5
+    assert greatest_error(single.observation, case.truth.observation[some]) < 1e-4
     # At an edge rounding may decide; away from it float32 must give the same reward.
     apart = np.abs(single.reward - case.truth.reward[some]) > 1e-3
     assert apart.mean() < 0.15

@@ -1,0 +1,55 @@
+"""Random MJCF bodies: any joints in any number and order, anchors, references, fixed turns."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+#: Few, so that parallel axes are met often.
+_AXES = ("1 0 0", "0 1 0", "0 0 1", "0 -1 0", ".6 0 .8", ".2 -.5 .3")
+#: A quarter turn keeps axes parallel to those ahead of it.
+_TURNS = ("1 0 0 0", "1 0 0 0", "1 0 0 1", ".8 .1 -.4 .2")
+
+
+def random_tree(rng: np.random.Generator) -> mujoco.MjModel:
+    """A tree of at most eight bodies, among them some that nothing moves."""
+    parents = [int(rng.integers(0, body + 1)) for body in range(int(rng.integers(1, 9)))]
+    worldbody = _children(0, parents, rng)
+    return mujoco.MjModel.from_xml_string(
+        f'<mujoco><compiler angle="radian"/><worldbody>{worldbody}</worldbody></mujoco>'
+    )
+
+
+def _children(body: int, parents: list[int], rng: np.random.Generator) -> str:
+    children = [child + 1 for child, parent in enumerate(parents) if parent == body]
+    return "".join(_body(child, body, parents, rng) for child in children)
+
+
+def _body(body: int, parent: int, parents: list[int], rng: np.random.Generator) -> str:
+    return f"""
+      <body name="b{body}" pos="{_vector(rng)}" quat="{rng.choice(_TURNS)}">
+        {_joints(parent, rng)}
+        <geom name="g{body}" type="box" size=".1 .2 .3" pos="{_vector(rng)}"/>
+        <site name="s{body}" pos="{_vector(rng)}"/>
+        {_children(body, parents, rng)}
+      </body>"""
+
+
+def _joints(parent: int, rng: np.random.Generator) -> str:
+    if parent == 0 and rng.random() < 0.3:
+        return "<freejoint/>"
+    joints = []
+    for _ in range(int(rng.integers(0, 4))):
+        kind = str(rng.choice(["hinge", "hinge", "slide", "ball"]))
+        # MuJoCo takes no joint that turns the same body behind a ball.
+        reference = f'ref="{rng.normal():.3f}"' if kind != "ball" else ""
+        axis = f'axis="{rng.choice(_AXES)}"' if kind != "ball" else ""
+        anchor = rng.choice(["0 0 0", _vector(rng)])
+        joints.append(f'<joint type="{kind}" pos="{anchor}" {axis} {reference}/>')
+        if kind == "ball":
+            break
+    return "".join(joints)
+
+
+def _vector(rng: np.random.Generator) -> str:
+    return " ".join(f"{value:.3f}" for value in rng.normal(0, 0.3, 3))
