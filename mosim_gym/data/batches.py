@@ -24,6 +24,8 @@ class Transitions:
         reward: ``(N,)``; of the control step a physics step belongs to.
         next_state: after the step, N rows.
         terminated: ``(N,)`` bool, whether the task ended at `next_state`.
+        touch: readings of the touch sensors at `next_state` in newtons, ``(N, ns)``; ``None``
+            where none were recorded, and between the physics steps of a control step.
     """
 
     state: State
@@ -31,6 +33,7 @@ class Transitions:
     reward: Tensor
     next_state: State
     terminated: Tensor
+    touch: Tensor | None = None
 
     def __len__(self) -> int:
         """Number of transitions."""
@@ -51,6 +54,7 @@ class Windows:
         qpos: ``(N, h + 1, nq)``, the start included.
         qvel: ``(N, h + 1, nv)``.
         act: ``(N, h + 1, na)`` or ``None``.
+        touch: ``(N, h + 1, ns)`` in newtons, or ``None``.
     """
 
     start: State
@@ -58,6 +62,7 @@ class Windows:
     qpos: Tensor
     qvel: Tensor
     act: Tensor | None
+    touch: Tensor | None = None
 
     def __len__(self) -> int:
         """Number of windows."""
@@ -76,12 +81,14 @@ class Windows:
 def transitions(episodes: Sequence[Episode]) -> Transitions:
     """Every control step of the episodes; `next_state` of one is `state` of the following."""
     ends = [_last_only(len(e), e.terminated) for e in episodes]
+    touch = [e.touch[1:] for e in episodes if e.touch is not None]
     return Transitions(
         state=_states(episodes, slice(None, -1)),
         action=_join([e.action for e in episodes]),
         reward=_join([e.reward for e in episodes]),
         next_state=_states(episodes, slice(1, None)),
         terminated=_join(ends),
+        touch=_join(touch) if touch else None,
     )
 
 
@@ -137,7 +144,8 @@ def windows(episodes: Sequence[Episode], horizon: int, stride: int) -> Windows:
         act=None if act is None else act[:, 0].clone(),
         context=None if context is None else context[:, 0].clone(),
     )
-    return Windows(start=start, actions=actions, qpos=qpos, qvel=qvel, act=act)
+    touch = cut("touch", horizon + 1)
+    return Windows(start=start, actions=actions, qpos=qpos, qvel=qvel, act=act, touch=touch)
 
 
 def states(episodes: Sequence[Episode], *, first_only: bool = False) -> State:

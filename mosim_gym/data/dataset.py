@@ -123,13 +123,19 @@ class Dataset:
         """
         loaded = tuple(self._load(file) for file in self._files)
         for file, episode in zip(self._files, loaded, strict=True):
-            mine, first = _context_width(episode), _context_width(loaded[0])
-            if mine != first:
-                raise DatasetError(
-                    f"{file} has a context of {mine} numbers, {self._files[0]} of {first}; "
-                    "expected the same in every episode. Remove the one that does not belong."
-                )
+            for name, what in (("context", "a context"), ("touch", "touch readings")):
+                mine, first = (_width(e, name) for e in (episode, loaded[0]))
+                if mine != first:
+                    raise DatasetError(
+                        f"{file} has {what} of {mine} numbers, {self._files[0]} of {first}; "
+                        "expected the same in every episode. Remove the one that does not belong."
+                    )
         return loaded
+
+    @property
+    def has_touch(self) -> bool:
+        """Whether readings of touch sensors were recorded."""
+        return any(episode.touch is not None for episode in self.episodes[:1])
 
     @property
     def n_steps(self) -> int:
@@ -225,8 +231,9 @@ class Dataset:
         return self._cache[file]
 
 
-def _context_width(episode: Episode) -> int:
-    return 0 if episode.context is None else int(episode.context.shape[1])
+def _width(episode: Episode, name: str) -> int:
+    value = getattr(episode, name)
+    return 0 if value is None else int(value.shape[1])
 
 
 def _split_bounds(count: int, fractions: Sequence[float], path: Path) -> list[int]:

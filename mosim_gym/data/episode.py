@@ -13,7 +13,7 @@ from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.types import Array, Float64Array
 
 _FLOATS = ("qpos", "qvel", "act", "context", "action", "reward",
-           "substep_qpos", "substep_qvel", "substep_act")  # fmt: skip
+           "substep_qpos", "substep_qvel", "substep_act", "touch")  # fmt: skip
 _REQUIRED = ("qpos", "qvel", "action", "reward", "terminated", "truncated", "seed")
 #: Stands for "not seeded" in the file, where None cannot be written.
 _NO_SEED = -1
@@ -33,6 +33,8 @@ class Episode:
         seed: the environment was reset with, ``None`` if with none.
         act: ``(T + 1, na)``; ``None`` for bodies without activations.
         context: ``(T + 1, nc)``; ``None`` where there is none.
+        touch: readings of the touch sensors in newtons, ``(T + 1, ns)``; ``None`` for bodies
+            without any, and where they were not reported.
         substep_qpos: ``(T, n, nq)``, after each physics step; the last is the next control step's.
         substep_qvel: ``(T, n, nv)``.
         substep_act: ``(T, n, na)``.
@@ -47,6 +49,7 @@ class Episode:
     seed: int | None = None
     act: Float64Array | None = None
     context: Float64Array | None = None
+    touch: Float64Array | None = None
     substep_qpos: Float64Array | None = None
     substep_qvel: Float64Array | None = None
     substep_act: Float64Array | None = None
@@ -63,7 +66,7 @@ class Episode:
     def __repr__(self) -> str:
         """Sizes, return and how it ended."""
         sizes = f"nq {self.qpos.shape[1]}, nv {self.qvel.shape[1]}, nu {self.action.shape[1]}"
-        for name in ("act", "context"):
+        for name in ("act", "context", "touch"):
             value = getattr(self, name)
             sizes += "" if value is None else f", {name} {value.shape[1]}"
         if self.substep_qpos is not None:
@@ -163,9 +166,13 @@ def _shapes(episode: Episode, spec: RobotSpec, substeps: bool) -> dict[str, tupl
     }
     if spec.na or episode.act is not None:
         shapes["act"] = (steps + 1, spec.na)
-    if episode.context is not None:
+    if spec.context_inputs:
+        shapes["context"] = (steps + 1, spec.context_inputs)
+    elif episode.context is not None:
         width = episode.context.shape[-1] if episode.context.ndim == 2 else 1
         shapes["context"] = (steps + 1, width)
+    if episode.touch is not None:
+        shapes["touch"] = (steps + 1, len(spec.touch))
     if substeps:
         shapes["substep_qpos"] = (steps, spec.n_substeps, spec.nq)
         shapes["substep_qvel"] = (steps, spec.n_substeps, spec.nv)

@@ -12,7 +12,14 @@ from mosim_gym.data.dataset import episode_files, episode_path
 from mosim_gym.data.episode import save_episode
 from mosim_gym.data.metadata import FILE_NAME, Metadata, read_metadata, write_metadata
 from mosim_gym.data.recording import Recording, Step
-from mosim_gym.data.states import STATE, STATE_BEFORE, SUBSTEPS, StateArrays, read_state
+from mosim_gym.data.states import (
+    STATE,
+    STATE_BEFORE,
+    SUBSTEPS,
+    StateArrays,
+    read_state,
+    read_touch,
+)
 from mosim_gym.errors import DatasetError
 from mosim_gym.files import as_path, cannot_write
 from mosim_gym.robots.spec import RobotSpec
@@ -33,7 +40,7 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
 
     Args:
         env: puts ``mosim/state`` and ``mosim/state_before`` into info, as mosim_gym's do and
-            `PhysicsStateInfo` makes others do.
+            `PhysicsStateInfo` makes others do; ``mosim/touch`` is recorded too where it is there.
         out: the dataset folder; made if it does not exist.
         spec: the body that moves.
         policy: what acts, for the metadata.
@@ -99,7 +106,11 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
         """Begin an episode; one that was running is written as truncated."""
         self._finish()
         observation, info = self.env.reset(seed=seed, options=options)
-        self._running = Recording(start=read_state(info, STATE, self._spec), seed=seed)
+        self._running = Recording(
+            start=read_state(info, STATE, self._spec),
+            start_touch=read_touch(info, self._spec),
+            seed=seed,
+        )
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
@@ -113,6 +124,7 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
             action=applied.astype(np.float64),
             reward=float(reward),
             state=read_state(info, STATE, self._spec),
+            touch=read_touch(info, self._spec),
             substeps=self._substeps(info) if self.dataset_metadata.substeps else None,
         )
         if not np.isfinite(step.reward):

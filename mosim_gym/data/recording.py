@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mosim_gym.data.episode import Episode
-from mosim_gym.data.states import StateArrays, add_noise
+from mosim_gym.data.states import TOUCH, StateArrays, add_noise
 from mosim_gym.errors import DatasetError
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.types import Float64Array
@@ -21,12 +21,14 @@ class Step:
         action: ``(nu,)``.
         reward: of the step.
         state: after it, arrays ``(n,)``.
+        touch: readings of the touch sensors there, ``(ns,)`` in newtons, if reported.
         substeps: states after each of its physics steps, arrays ``(n_substeps, n)``, if kept.
     """
 
     action: Float64Array
     reward: float
     state: StateArrays
+    touch: Float64Array | None
     substeps: StateArrays | None
 
 
@@ -36,6 +38,7 @@ class Recording:
 
     Attributes:
         start: the state after reset, arrays ``(n,)``.
+        start_touch: readings of the touch sensors there, ``(ns,)`` in newtons, if reported.
         seed: the environment was reset with.
         steps: so far.
         terminated: whether the task ended it.
@@ -43,6 +46,7 @@ class Recording:
     """
 
     start: StateArrays
+    start_touch: Float64Array | None
     seed: int | None
     steps: list[Step] = field(default_factory=list)
     terminated: bool = False
@@ -62,8 +66,15 @@ class Recording:
         """Add a step that started in the state `before`.
 
         Raises:
-            DatasetError: if the state was changed between the steps, or its fields change.
+            DatasetError: if the state was changed between the steps, or its fields change, or
+                touch readings come and go.
         """
+        if (step.touch is None) != (self.start_touch is None):
+            before_it, after_it = ("", "no ") if step.touch is None else ("no ", "")
+            raise DatasetError(
+                f"info held {before_it}touch readings ({TOUCH!r}) after reset and {after_it}such "
+                "readings after this step; expected the same throughout an episode."
+            )
         if set(step.state) != set(self.start):
             raise DatasetError(
                 f"The state has the fields {sorted(step.state)} after this step and "
@@ -86,6 +97,8 @@ class Recording:
         substeps = {
             name: np.stack([s[name] for s in inner]) for name in (inner[0] if inner else ())
         }
+        readings = [self.start_touch, *(step.touch for step in self.steps)]
+        touch = [reading for reading in readings if reading is not None]
         if noise:
             arrays["qpos"], arrays["qvel"] = add_noise(
                 arrays["qpos"], arrays["qvel"], noise, spec, rng
@@ -102,6 +115,7 @@ class Recording:
             qvel=arrays["qvel"],
             act=arrays.get("act"),
             context=arrays.get("context"),
+            touch=np.stack(touch) if touch else None,
             action=np.stack([step.action for step in self.steps]),
             reward=np.array([step.reward for step in self.steps], dtype=np.float64),
             terminated=self.terminated,

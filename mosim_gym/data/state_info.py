@@ -10,9 +10,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mosim_gym.data.states import STATE, STATE_BEFORE, StateArrays, check_state
+from mosim_gym.data.states import STATE, STATE_BEFORE, TOUCH, StateArrays, check_state
 from mosim_gym.errors import DatasetError
 from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.types import Float64Array
 
 StateFunction = Callable[[gym.Env[Any, Any]], Mapping[str, ArrayLike]]
 
@@ -22,6 +23,8 @@ class _Reader(Protocol):
 
     def state(self) -> Mapping[str, Any]: ...
 
+    def touch(self) -> Float64Array: ...
+
     def robot(self, has_reset: bool) -> RobotSpec | None: ...
 
 
@@ -30,7 +33,8 @@ class PhysicsStateInfo(gym.Wrapper[Any, Any, Any, Any]):
 
     With them a `Recorder` can record the environment and a `StateReplayBuffer` can keep the states
     of its observations. Each is a dict of float64 arrays qpos ``(nq,)``, qvel ``(nv,)`` and, where
-    there is any, act and context.
+    there is any, act and context. Of a simulated body with touch sensors it also adds their
+    readings, ``info["mosim/touch"]`` in newtons; an environment of a real one may do so itself.
 
     Args:
         env: one of Shimmy's dm_control environments, one of Gymnasium's MuJoCo environments, or,
@@ -75,7 +79,7 @@ class PhysicsStateInfo(gym.Wrapper[Any, Any, Any, Any]):
         """Reset and add ``mosim/state``."""
         observation, info = self.env.reset(seed=seed, options=options)
         self._latest = self._read()
-        return observation, info | {STATE: _copy(self._latest)}
+        return observation, info | {STATE: _copy(self._latest)} | self._touch()
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Step and add ``mosim/state`` and ``mosim/state_before``."""
@@ -87,13 +91,20 @@ class PhysicsStateInfo(gym.Wrapper[Any, Any, Any, Any]):
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._latest = self._read()
         states = {STATE: _copy(self._latest), STATE_BEFORE: _copy(before)}
-        return observation, reward, terminated, truncated, info | states
+        return observation, reward, terminated, truncated, info | states | self._touch()
 
     def _read(self) -> StateArrays:
         if self._state_fn is not None:
             return check_state(self._state_fn(self.env), "The result of state_fn")
         assert self._reader is not None
         return check_state(self._reader.state(), "The simulator's state")
+
+    def _touch(self) -> dict[str, Float64Array]:
+        # States of the user's own need not be those of the model at hand.
+        if self._reader is None or self._state_fn is not None:
+            return {}
+        readings = self._reader.touch()
+        return {TOUCH: readings} if readings.size else {}
 
 
 class _DmControl:
@@ -109,6 +120,10 @@ class _DmControl:
         data = self._dm_env.physics.data
         context = context_of(self._dm_env)
         return {"qpos": data.qpos, "qvel": data.qvel, "act": data.act, "context": context}
+
+    def touch(self) -> Float64Array:
+        physics = self._dm_env.physics
+        return _touch_readings(physics.model.ptr, physics.data.ptr)
 
     def robot(self, has_reset: bool) -> RobotSpec:
         from mosim_gym.tasks.mujoco import spec_of
@@ -133,6 +148,9 @@ class _GymMujoco:
         data = self._unwrapped.data
         return {"qpos": data.qpos, "qvel": data.qvel, "act": data.act}
 
+    def touch(self) -> Float64Array:
+        return _touch_readings(self._unwrapped.model, self._unwrapped.data)
+
     def robot(self, has_reset: bool) -> RobotSpec:
         return RobotSpec.from_mujoco(
             self._unwrapped.model,
@@ -150,6 +168,14 @@ def _reader_of(env: gym.Env[Any, Any]) -> _Reader | None:
     if hasattr(model, "jnt_qposadr") and hasattr(data, "qpos"):
         return _GymMujoco(env)
     return None
+
+
+def _touch_readings(model: Any, data: Any) -> Float64Array:
+    """Fresh readings of the touch sensors, in the order of `RobotSpec.touch`; may be empty."""
+    import mujoco
+
+    addresses = model.sensor_adr[model.sensor_type == mujoco.mjtSensor.mjSENS_TOUCH]
+    return np.array(data.sensordata[addresses], dtype=np.float64)
 
 
 def _copy(state: StateArrays) -> StateArrays:

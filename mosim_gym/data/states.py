@@ -15,6 +15,9 @@ from mosim_gym.types import FIELDS, Float64Array
 STATE = "mosim/state"
 #: The state the step started from.
 STATE_BEFORE = "mosim/state_before"
+#: Raw readings of the touch sensors in newtons, ``(len(spec.touch),)``, that belong to the returned
+#: observation, in environments whose body has such sensors.
+TOUCH = "mosim/touch"
 #: The states after each physics step of the control step, in environments that report them.
 SUBSTEPS = "mosim/substeps"
 
@@ -54,6 +57,8 @@ def check_state(fields: Any, where: str, spec: RobotSpec | None = None) -> State
             "any, act and context."
         )
     sizes = {} if spec is None else {"qpos": spec.nq, "qvel": spec.nv, "act": spec.na}
+    if spec is not None and spec.context_inputs:
+        sizes["context"] = spec.context_inputs
     state: StateArrays = {}
     for name in FIELDS:
         if fields.get(name) is None or np.size(fields[name]) == 0:
@@ -70,6 +75,25 @@ def check_state(fields: Any, where: str, spec: RobotSpec | None = None) -> State
     if absent:
         raise DatasetError(f"{where}: {absent[0]} is missing; expected ({sizes[absent[0]]},).")
     return state
+
+
+def read_touch(info: Mapping[str, Any], spec: RobotSpec) -> Float64Array | None:
+    """A copy of the touch readings in `info`, ``(len(spec.touch),)`` in newtons.
+
+    ``None`` where there are none: the body has no touch sensors, or they are not reported.
+
+    Raises:
+        DatasetError: if the readings are mis-shaped or not finite.
+    """
+    if not spec.touch or TOUCH not in info:
+        return None
+    value = np.array(info[TOUCH], dtype=np.float64)
+    if value.shape != (len(spec.touch),) or not np.isfinite(value).all():
+        raise DatasetError(
+            f"info[{TOUCH!r}] is {info[TOUCH]!r}; expected {len(spec.touch)} finite numbers in "
+            f"newtons, one for each of {', '.join(spec.touch)}."
+        )
+    return value
 
 
 def stack_states(infos: Sequence[Mapping[str, Any]]) -> StateArrays:

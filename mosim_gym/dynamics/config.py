@@ -55,6 +55,8 @@ class ModelConfig:
         integrator_steps: integrator steps a control step: the body's `n_substeps` for a model of
             the physics step, 1 for a model of the whole control step.
         precision: the float type of weights and states.
+        touch: whether it also tells what the body's touch sensors read, by a head of the
+            predictor's width and blocks.
     """
 
     predictor: str = "residual"
@@ -68,6 +70,7 @@ class ModelConfig:
     integrator: str = "semi_implicit_euler"
     integrator_steps: int = 1
     precision: Precision = Precision.FLOAT32
+    touch: bool = False
 
     def __post_init__(self) -> None:
         """Check that the counts are counts."""

@@ -8,9 +8,11 @@ Standard features follow the physics of a body as its spec tells it:
   at once and only beyond it (documentation: Computation, Constraint model, Impedance);
 - a free root enters as height, the direction of gravity and velocities in its own frame, so that
   neither where it is nor where it heads matters; accelerations are answered in that frame too;
-- other quaternions enter as rotation matrices.
+- other quaternions enter as rotation matrices;
+- where the context changes the dynamics (a motor's mixing), it enters beside the controls.
 
-Raw features (the paper's) are qpos, qvel, act and the control as they are, and not whitened.
+Raw features (the paper's) are qpos, qvel, act, such a context and the control as they are, and not
+whitened.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class FeatureMap(nn.Module):
     Attributes:
         n_position: features of positions alone.
         n_velocity: features of velocities.
-        n_control: activations and controls.
+        n_control: activations, context that changes the dynamics, and controls.
     """
 
     shift: Tensor
@@ -78,15 +80,29 @@ class FeatureMap(nn.Module):
         self.n_position = root + self.plain.n + 2 * n_hinges + 9 * len(self.quaternions)
         self.n_position += 3 * n_limited
         self.n_velocity = spec.nv
-        self.n_control = spec.na + spec.nu
+        self.n_control = spec.na + spec.context_inputs + spec.nu
         self.n_features = self.n_position + self.n_velocity + self.n_control
 
-    def encode(self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor) -> Tensor:
-        """Whitened features ``(batch, n_features)``."""
-        features = self.unwhitened(qpos, qvel, act, action)
+    def encode(
+        self,
+        qpos: Tensor,
+        qvel: Tensor,
+        act: Tensor | None,
+        action: Tensor,
+        context: Tensor | None = None,
+    ) -> Tensor:
+        """Whitened features ``(batch, n_features)``; `context` only if it changes the dynamics."""
+        features = self.unwhitened(qpos, qvel, act, action, context)
         return torch.addcmul(self.shift, features, self.scale) if self.whitened else features
 
-    def unwhitened(self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor) -> Tensor:
+    def unwhitened(
+        self,
+        qpos: Tensor,
+        qvel: Tensor,
+        act: Tensor | None,
+        action: Tensor,
+        context: Tensor | None = None,
+    ) -> Tensor:
         """Features in their own units, ``(batch, n_features)``."""
         positions = [self.plain.of(qpos)] if self.plain.n else []
         if self.angles.n:
@@ -105,7 +121,7 @@ class FeatureMap(nn.Module):
             past = joints - torch.clamp(joints, self.low, self.high)
             hardened = torch.clamp(past / _HARDENING_DEPTH, -1.0, 1.0)
             positions += [past, torch.sign(past), hardened]
-        controls = [action] if act is None else [act, action]
+        controls = [part for part in (act, context, action) if part is not None]
         return torch.cat([*positions, velocities, *controls], 1)
 
     def learn_scales(self, features: Tensor) -> None:

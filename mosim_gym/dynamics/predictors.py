@@ -18,7 +18,8 @@ from mosim_gym.robots.spec import RobotSpec
 class Inputs(NamedTuple):
     """What a predictor or corrector may look at; all ``(batch, n)``.
 
-    `features` are whitened: positions first, then velocities, then activations and controls.
+    `features` are whitened: positions first, then velocities, then activations, the context that
+    changes the dynamics, and controls.
     """
 
     qpos: Tensor

@@ -13,7 +13,14 @@ from mosim_gym.dynamics.features import FeatureMap
 from mosim_gym.dynamics.integrators import Rates, get_method, sum_of
 from mosim_gym.dynamics.manifold import Manifold
 from mosim_gym.dynamics.predictors import Inputs, make_predictor
-from mosim_gym.errors import MosimError
+from mosim_gym.dynamics.refusals import (
+    no_touch,
+    wrong_action,
+    wrong_actions,
+    wrong_context,
+    wrong_widths,
+)
+from mosim_gym.dynamics.touch import TouchHead
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.types import State, Trajectory
 
@@ -23,7 +30,8 @@ class Simulator(nn.Module):
 
     ``q' = v`` (quaternions on the manifold), ``v' = predictor(q, v, u) + sum_k corrector_k``.
     Activations follow a learned linear rate ``act' = A [act, u] + c``, which MuJoCo's filters and
-    integrators are (muscles are not). Context is passed through; it never enters the dynamics.
+    integrators are (muscles are not). Context is passed through; it enters the dynamics of bodies
+    that it moves (``spec.context_inputs``).
 
     Attributes:
         spec: the body.
@@ -52,6 +60,9 @@ class Simulator(nn.Module):
         self._widths, self._nu = (spec.nq, spec.nv, spec.na), spec.nu
         self._method = get_method(config.integrator)
         self._manifold = Manifold(spec)
+        # Made last: the weights of all else are those of a model without.
+        has_head = config.touch and len(spec.touch) > 0
+        self.touch_head = TouchHead(spec, self.features, config) if has_head else None
         self.to(config.precision.dtype)
 
     @property
@@ -80,10 +91,18 @@ class Simulator(nn.Module):
         return self.acceleration_scale.device
 
     def derivative(
-        self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor
+        self,
+        qpos: Tensor,
+        qvel: Tensor,
+        act: Tensor | None,
+        action: Tensor,
+        context: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Accelerations ``(batch, nv)`` and activation rates ``(batch, na)`` or ``None``, per s."""
-        features = self.features.encode(qpos, qvel, act, action)
+        """Accelerations ``(batch, nv)`` and activation rates ``(batch, na)`` or ``None``, per s.
+
+        `context` is ``None`` for bodies it does not move.
+        """
+        features = self.features.encode(qpos, qvel, act, action, context)
         inputs = Inputs(qpos, qvel, act, action, features)
         whitened = self.predictor(inputs)
         for corrector in self.correctors:
@@ -93,13 +112,15 @@ class Simulator(nn.Module):
             return qacc, None
         return qacc, self.activation(torch.cat([act, action], 1))
 
-    def rates(self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor) -> Rates:
+    def rates(self, state: State, action: Tensor) -> Rates:
         """Mean rates over one integrator step of `step_dt` seconds."""
+        context = self.moving_context(state)
 
         def derivative(q: Tensor, v: Tensor, a: Tensor | None) -> tuple[Tensor, Tensor | None]:
-            return self.derivative(q, v, a, action)
+            return self.derivative(q, v, a, action, context)
 
         displace = self._manifold.displace
+        qpos, qvel, act = state.qpos, state.qvel, state.act
         return self._method.rates(derivative, displace, qpos, qvel, act, self.step_dt)
 
     def apply_rates(self, state: State, rates: Rates) -> State:
@@ -119,7 +140,7 @@ class Simulator(nn.Module):
         """`n_steps` integrator steps under one action, and the mean rates over them."""
         steps = []
         for _ in range(n_steps):
-            steps.append(self.rates(state.qpos, state.qvel, state.act, action))
+            steps.append(self.rates(state, action))
             state = self.apply_rates(state, steps[-1])
         if n_steps == 1:
             return state, steps[0]
@@ -142,9 +163,25 @@ class Simulator(nn.Module):
         """
         state, action = self._cast(state, action)
         for _ in range(self.config.integrator_steps):
-            rates = self.rates(state.qpos, state.qvel, state.act, action)
-            state = self.apply_rates(state, rates)
+            state = self.apply_rates(state, self.rates(state, action))
         return state
+
+    def touch(self, state: State, action: Tensor) -> Tensor:
+        """What the touch sensors read in newtons, ``(batch, len(spec.touch))``.
+
+        Args:
+            state: arrived at, ``(batch, n)`` fields, cast to the model's dtype and device.
+            action: the controls it was reached under, ``(batch, nu)``; zeros after a reset.
+
+        Raises:
+            MosimError: if the model never learned it, or a width does not fit the body.
+        """
+        if self.touch_head is None:
+            raise no_touch(self.spec)
+        state, action = self._cast(state, action)
+        context = self.moving_context(state)
+        features = self.features.encode(state.qpos, state.qvel, state.act, action, context)
+        return torch.expm1(self.touch_head(features))
 
     def rollout(self, state: State, actions: Tensor) -> Trajectory:
         """Open-loop rollout of actions ``(batch, T, nu)``, one per control step.
@@ -156,10 +193,7 @@ class Simulator(nn.Module):
             MosimError: if a width does not fit the body.
         """
         if actions.ndim != 3 or actions.shape[::2] != (len(state), self.spec.nu):
-            raise MosimError(
-                f"rollout got actions of shape {tuple(actions.shape)}; expected "
-                f"(batch, T, nu) = ({len(state)}, T, {self.spec.nu}) for {len(state)} states."
-            )
+            raise wrong_actions(self.spec, actions, len(state))
         state = self._cast_state(state)
         alive = self.is_valid(state)
         states, valid = [state], [torch.zeros_like(alive)]
@@ -178,6 +212,10 @@ class Simulator(nn.Module):
             torch.stack(valid, 1).sum(1),
         )
 
+    def moving_context(self, state: State) -> Tensor | None:
+        """The context of `state` where it changes the dynamics, else ``None``."""
+        return state.context if self.spec.context_inputs else None
+
     def is_valid(self, state: State) -> Tensor:
         """Which rows are finite and no faster than the model's speed bound, ``(batch,)`` bool."""
         fields = [state.qpos, state.qvel, *([] if state.act is None else [state.act])]
@@ -190,12 +228,9 @@ class Simulator(nn.Module):
         self.state_limits[nq : nq + self.spec.nv] = fastest
 
     def _cast(self, state: State, action: Tensor) -> tuple[State, Tensor]:
-        expected = (state.qpos.shape[0], self._nu)
-        if action.shape != expected:
-            raise MosimError(
-                f"A step of {self.spec.name} got actions of shape {tuple(action.shape)}; expected "
-                f"(batch, nu) = {expected} for {expected[0]} states."
-            )
+        rows = state.qpos.shape[0]
+        if action.shape != (rows, self._nu):
+            raise wrong_action(self.spec, action, rows)
         scale = self.acceleration_scale
         if action.dtype is not scale.dtype or action.device != scale.device:
             action = action.to(scale)
@@ -205,10 +240,10 @@ class Simulator(nn.Module):
         qpos, qvel, act, context = state.qpos, state.qvel, state.act, state.context
         given = (qpos.shape[1], qvel.shape[1], 0 if act is None else act.shape[1])
         if given != self._widths:
-            raise MosimError(
-                f"{self.spec.name} got states with (qpos, qvel, act) of widths {given}; expected "
-                f"(nq, nv, na) = {self._widths}."
-            )
+            raise wrong_widths(self.spec, given)
+        width = self.spec.context_inputs
+        if width and (context is None or context.shape[1] != width):
+            raise wrong_context(self.spec, state)
         # Field by field, not by State.items: this is run at every step, of one row too.
         scale = self.acceleration_scale
         dtype, device = scale.dtype, scale.device

@@ -39,6 +39,7 @@ def write_card(
         f"episodes stay valid (whitened error at most {VALID_ERROR:g}). The figure holds for "
         "motion like that of the data below; states or actions far from it were never seen.",
         _table(acceptance, data["noise"]),
+        *_touch(acceptance),
         "## What it was trained on",
         f"{data['episodes']} episodes ({data['steps']} control steps) of {data['source']}, policy "
         f"{data['policy']}, seed {data['seed']}, noise {data['noise']:g}. Whole episodes were set "
@@ -99,6 +100,23 @@ def _table(acceptance: Mapping[str, Any], noise: float) -> str:
     return "\n\n".join(["\n".join(rows), *notes])
 
 
+def _touch(acceptance: Mapping[str, Any]) -> list[str]:
+    """A paragraph on the touch readings, for a model that tells them."""
+    if "touch" not in acceptance:
+        return []
+    rows = ["| touch sensor | MSE of log1p(newtons) | explained |", "|---|---|---|"]
+    for name, figures in acceptance["touch"]["by_sensor"].items():
+        mse, variance = figures["mse"], figures["variance"]
+        explained = f"{1 - mse / variance:.1%}" if variance else "never touched"
+        rows.append(f"| {name} | {mse:.2g} | {explained} |")
+    note = (
+        "Touch readings come from a network trained beside the motion, here on the true states of "
+        "the test episodes. Explained: share of the variance of log1p(newtons). Error on the "
+        f"held-out episodes: {acceptance['touch']['held_out_error']:.2g}."
+    )
+    return ["\n".join(rows), note]
+
+
 def _error(value: float | None) -> str:
     """JSON has no infinity: it is None there."""
     return "inf" if value is None else f"{value:.2g}"
@@ -141,6 +159,8 @@ def _told(simulator: Simulator) -> str:
         if any(joint.range for joint in spec.joints):
             told.append("joint limits and MuJoCo's default depth of hardening past them")
         told.append("that ground position (and, for a free root, heading) does not matter")
+    if spec.context_inputs:
+        told.append(f"the {spec.context_inputs} numbers of the context, which change the motion")
     n_weights = sum(p.numel() for p in simulator.parameters())
     return (
         f"Told: {', '.join(told)}. Learned: everything else, by a `{config.predictor}` predictor "

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import copy
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
-from mosim_gym.fit.losses import get_loss
-from mosim_gym.fit.pairs import Pairs
+from mosim_gym.fit.interrupts import stop_between_steps
+from mosim_gym.fit.pairs import Rows
 from mosim_gym.fit.presets import OPTIMIZERS, Preset
-from mosim_gym.fit.stages import stage_ends
+from mosim_gym.fit.stages import Stage, stage_ends
 
 _EVALUATIONS = 40
 _MOST_STEPS_BETWEEN = 500
@@ -31,12 +28,12 @@ _WARM_UP_STEPS = 2
 _SEED_STRIDE = 1_000_003
 
 
+#: What a trainer learns from.
+R = TypeVar("R", bound=Rows)
+
+
 class LossNotFiniteError(MosimError):
     """Training broke down; the best weights so far are kept."""
-
-
-class StoppedBetweenStepsError(KeyboardInterrupt):
-    """Ctrl-C that was held back until a step was done: the state is whole and may be saved."""
 
 
 @dataclass
@@ -58,7 +55,7 @@ class Progress:
     best: dict[str, Tensor] = field(default_factory=dict)
 
 
-class Trainer:
+class Trainer(Generic[R]):
     """Trains a model stage by stage.
 
     Batches depend on (seed, step) alone and the learning rate on the step alone, so that a fit
@@ -66,7 +63,13 @@ class Trainer:
     """
 
     def __init__(
-        self, simulator: Simulator, preset: Preset, train: Pairs, held_out: Pairs, seed: int
+        self,
+        simulator: Simulator,
+        preset: Preset,
+        train: R,
+        held_out: R,
+        seed: int,
+        loss: Callable[[Simulator, R], Tensor],
     ) -> None:
         """Prepare the first stage.
 
@@ -76,6 +79,7 @@ class Trainer:
             train: what it learns from.
             held_out: what picks the best weights.
             seed: of the batches.
+            loss: what is to become small.
         """
         self.simulator = simulator
         self.preset = preset
@@ -84,10 +88,15 @@ class Trainer:
         self.seed = seed
         self.progress = Progress()
         self.last_loss = math.nan
-        self._loss = get_loss(preset.loss)
+        self._loss = loss
         self._start_stage()
 
-    def run(self, steps: int, report: Callable[[Trainer, float], None]) -> None:
+    @property
+    def stage(self) -> Stage:
+        """The stage under way."""
+        return self.preset.stages[self.progress.stage]
+
+    def run(self, steps: int, report: Callable[[Trainer[R], float], None]) -> None:
         """Train up to `steps` in all, then put the best weights into the model.
 
         Args:
@@ -102,9 +111,10 @@ class Trainer:
         ends = stage_ends(self.preset.stages, steps)
         every = max(1, min(_MOST_STEPS_BETWEEN, steps // _EVALUATIONS))
         progress = self.progress
+        self._set_free()
         if progress.step == 0 and not progress.best:
             self._evaluate()
-        with _stop_between_steps() as stop_if_asked:
+        with stop_between_steps() as stop_if_asked:
             while progress.step < steps:
                 start = ends[progress.stage - 1] if progress.stage else 0
                 end = ends[progress.stage]
@@ -119,8 +129,8 @@ class Trainer:
                 stop_if_asked()
         self.restore_best()
 
-    def steps_within(self, seconds: float) -> int:
-        """Steps that fit into that time, at least 1; timed on copies of model and state."""
+    def timed(self) -> tuple[float, float]:
+        """Seconds a step and an evaluation take; timed on copies of model and state."""
         probe = copy.copy(self)
         probe.simulator = copy.deepcopy(self.simulator)
         probe.progress = Progress(stage=len(self.preset.stages) - 1)
@@ -133,11 +143,7 @@ class Trainer:
         step = (time.perf_counter() - start) / _TIMED_STEPS
         start = time.perf_counter()
         probe._evaluate()
-        evaluation = time.perf_counter() - start
-        # Few steps are evaluated after each; many, every so often.
-        few = seconds / (step + evaluation)
-        many = (seconds - _EVALUATIONS * evaluation) / step
-        return max(1, round(max(few, many) if few > _EVALUATIONS else few))
+        return step, time.perf_counter() - start
 
     def restore_best(self) -> None:
         """Put the best weights so far into the model."""
@@ -166,13 +172,16 @@ class Trainer:
         self._optimizer.load_state_dict(state["optimizer"])
 
     def _start_stage(self) -> None:
-        stage = self.preset.stages[self.progress.stage]
+        self._learning = self.stage.parameters(self.simulator)
+        self._set_free()
+        self._peak = self.preset.learning_rate * self.stage.learning_rate
+        self._optimizer = OPTIMIZERS[self.preset.optimizer](self._learning, self._peak)
+
+    def _set_free(self) -> None:
+        """Let what learns learn, and nothing else: several trainers may share a model."""
         self.simulator.requires_grad_(False)
-        self._learning = stage.parameters(self.simulator)
         for parameter in self._learning:
             parameter.requires_grad_(True)
-        self._peak = self.preset.learning_rate * stage.learning_rate
-        self._optimizer = OPTIMIZERS[self.preset.optimizer](self._learning, self._peak)
 
     def _end_stage(self, end: int) -> None:
         """Go to the next stage from the best weights; early ends skip to where this one ends."""
@@ -216,11 +225,21 @@ class Trainer:
         return error
 
 
+def steps_within(trainers: Sequence[Trainer[Any]], seconds: float) -> int:
+    """Steps of each of the trainers that fit into that time together, at least 1."""
+    times = [trainer.timed() for trainer in trainers]
+    step, evaluation = (sum(of) for of in zip(*times, strict=True))
+    # Few steps are evaluated after each; many, every so often.
+    few = seconds / (step + evaluation)
+    many = (seconds - _EVALUATIONS * evaluation) / step
+    return max(1, round(max(few, many) if few > _EVALUATIONS else few))
+
+
 def _cosine(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
 
 
-def _thinned(pairs: Pairs, most: int) -> Pairs:
+def _thinned(pairs: R, most: int) -> R:
     every = max(1, math.ceil(len(pairs) / most))
     return pairs.rows(torch.arange(0, len(pairs), every))
 
@@ -234,27 +253,3 @@ def _settle(optimizer: torch.optim.Optimizer) -> None:
         for value in state.values():
             if isinstance(value, list):
                 value[:] = [v.contiguous() if isinstance(v, Tensor) else v for v in value]
-
-
-@contextmanager
-def _stop_between_steps() -> Iterator[Callable[[], None]]:
-    """Hold Ctrl-C back until the function it gives is called; a second one stops at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-
-    def ask(number: int, frame: Any) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    def stop_if_asked() -> None:
-        if asked.is_set():
-            raise StoppedBetweenStepsError
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield stop_if_asked
-    finally:
-        signal.signal(signal.SIGINT, before)

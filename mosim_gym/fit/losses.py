@@ -11,7 +11,7 @@ from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import unknown_name
 from mosim_gym.fit.pairs import Pairs
 
-#: (model, pairs) -> a scalar.
+#: (model, pairs) -> a scalar, for the motion.
 Loss = Callable[[Simulator, Pairs], Tensor]
 
 

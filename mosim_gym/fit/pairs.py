@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -16,8 +17,20 @@ from mosim_gym.types import State
 # A state this many times faster than any in training is a model gone astray, not a fast robot.
 _SPEED_MARGIN = 100.0
 _LEARNED_FROM = (
-    "qpos", "qvel", "act", "action", "substep_qpos", "substep_qvel", "substep_act"
+    "qpos", "qvel", "act", "action", "substep_qpos", "substep_qvel", "substep_act", "touch"
 )  # fmt: skip
+
+
+class Rows(Protocol):
+    """Something to learn from, row by row."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        ...
+
+    def rows(self, index: Tensor) -> Self:
+        """The rows at `index`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +38,7 @@ class Pairs:
     """States, the action applied, the states after, and the mean acceleration in between.
 
     Attributes:
-        state: N rows.
+        state: N rows; with the context only where it changes the dynamics.
         action: ``(N, nu)``.
         following: the states after `n_steps` integrator steps.
         acceleration: ``(qvel' - qvel) / time``, ``(N, nv)``, in the frame of the networks.
@@ -71,6 +84,7 @@ def make_pairs(simulator: Simulator, dataset: Dataset) -> Pairs:
 
 def _pairs(simulator: Simulator, data: Transitions, n_steps: int) -> Pairs:
     before, after = data.state, data.next_state
+    context = simulator.moving_context(before)
     seconds = n_steps * simulator.step_dt
     # Differences are taken in float64: in float32 they would lose half their digits.
     acceleration = (after.qvel - before.qvel) / seconds
@@ -79,7 +93,7 @@ def _pairs(simulator: Simulator, data: Transitions, n_steps: int) -> Pairs:
     if before.act is not None and after.act is not None:
         rate = ((after.act - before.act) / seconds).to(simulator.dtype)
     return Pairs(
-        State(before.qpos, before.qvel, before.act).to(simulator.dtype),
+        State(before.qpos, before.qvel, before.act, context).to(simulator.dtype),
         data.action.to(simulator.dtype),
         State(after.qpos, after.qvel, after.act).to(simulator.dtype),
         acceleration.to(simulator.dtype),
@@ -93,7 +107,9 @@ def learn_scales(simulator: Simulator, pairs: Pairs) -> None:
     """Set a model's whitening, speed bound and activation rates from its training pairs."""
     state = pairs.state
     features = simulator.features
-    features.learn_scales(features.unwhitened(state.qpos, state.qvel, state.act, pairs.action))
+    features.learn_scales(
+        features.unwhitened(state.qpos, state.qvel, state.act, pairs.action, state.context)
+    )
     if features.whitened:
         scale = pairs.acceleration.std(0)
         simulator.acceleration_scale.copy_(torch.where(scale > 0, scale, 1.0))
@@ -116,12 +132,14 @@ def _solve_activation(layer: torch.nn.Linear, pairs: Pairs) -> None:
 def data_fingerprint(dataset: Dataset) -> str:
     """16 hexadecimal digits that change with any number a model can learn from.
 
-    These are, episode by episode, the states, the actions and the states after physics steps.
-    Context, rewards, ends, seeds and the metadata are left out.
+    These are, episode by episode, the states, the actions, the states after physics steps, touch
+    readings, and the context where it changes the dynamics. Rewards, ends, seeds and the metadata
+    are left out.
     """
     digest = hashlib.sha256()
+    names = (*_LEARNED_FROM, "context") if dataset.spec.context_inputs else _LEARNED_FROM
     for episode in dataset.episodes:
-        for name in _LEARNED_FROM:
+        for name in names:
             array = getattr(episode, name)
             if array is not None:
                 digest.update(name.encode() + array.tobytes())

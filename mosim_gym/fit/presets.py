@@ -46,13 +46,14 @@ class Preset:
     patience: float
     stages: tuple[Stage, ...]
 
-    def model_config(self, spec: RobotSpec) -> ModelConfig:
-        """The shape of the model for this body."""
+    def model_config(self, spec: RobotSpec, *, touch: bool = False) -> ModelConfig:
+        """The shape of the model for this body, with a head for its touch sensors or without."""
+        model = dataclasses.replace(self.model, touch=touch)
         if not self.own_integrator:
-            return self.model
+            return model
         # MuJoCo's implicit methods differ from Euler in the velocity only, which is learned.
         name = "rk4" if spec.integrator is Integrator.RK4 else "semi_implicit_euler"
-        return dataclasses.replace(self.model, integrator=name, integrator_steps=spec.n_substeps)
+        return dataclasses.replace(model, integrator=name, integrator_steps=spec.n_substeps)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -16,6 +16,8 @@ class Part(StrEnum):
     PREDICTOR = "predictor"
     CORRECTOR = "corrector"
     JOINT = "joint"
+    #: The head for touch sensors; `fit` trains it by itself, after the stages of a preset.
+    TOUCH = "touch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,12 @@ class Stage:
 
     def parameters(self, simulator: Simulator) -> list[nn.Parameter]:
         """The parameters that learn in this stage."""
+        head = simulator.touch_head
+        if self.part is Part.TOUCH:
+            return [] if head is None else list(head.parameters())
         if self.part is Part.JOINT:
-            return list(simulator.parameters())
+            others = set() if head is None else set(head.parameters())
+            return [parameter for parameter in simulator.parameters() if parameter not in others]
         if self.part is Part.CORRECTOR:
             return list(simulator.correctors[self.index].parameters())
         parameters = list(simulator.predictor.parameters())

@@ -11,28 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
 from mosim_gym.data.dataset import Dataset
-from mosim_gym.dynamics.checkpoint import require_replaceable, save_checkpoint
+from mosim_gym.dynamics.checkpoint import require_replaceable
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
-from mosim_gym.evaluate.horizon import horizon_errors
-from mosim_gym.fit.card import write_card
-from mosim_gym.fit.loop import LossNotFiniteError, StoppedBetweenStepsError, Trainer
-from mosim_gym.fit.pairs import data_fingerprint, learn_scales, make_pairs
+from mosim_gym.fit.loop import LossNotFiniteError
 from mosim_gym.fit.presets import Preset, get_preset
-from mosim_gym.fit.resume import differences, read_state, write_state
-from mosim_gym.robots.spec import RobotSpec
-from mosim_gym.versions import installed_versions
-
-#: Shares of whole episodes for training, for picking the best weights, and for acceptance.
-SPLIT = (0.8, 0.1, 0.1)
-_STATE = "state.safetensors"
-_SHORT = 100
-_MOST_NAMED = 3
-_HORIZONS = (1, 10, 100, 300, 1000)
+from mosim_gym.fit.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +28,10 @@ class FitResult:
     Attributes:
         path: the checkpoint's folder.
         simulator: the model, with its best weights.
-        steps: optimiser steps of the whole fit.
+        steps: optimiser steps; where there are touch readings to learn, as many again for them.
         held_out_error: of the best weights, in units of the preset's loss.
+        touch_error: of touch readings on the same episodes, mean squared error of log1p(newtons);
+            ``None`` if the data held none.
         acceptance: figures on the test episodes; see the card.
         seconds: this call took.
     """
@@ -52,6 +40,7 @@ class FitResult:
     simulator: Simulator
     steps: int
     held_out_error: float
+    touch_error: float | None
     acceptance: Mapping[str, Any]
     seconds: float
 
@@ -79,7 +68,8 @@ def fit(
         dataset: or its folder.
         out: folder of the checkpoint; a checkpoint that is there is replaced at the end.
         preset: a name (``default``, ``paper``) or a recipe.
-        steps: optimiser steps; the preset's by default.
+        steps: optimiser steps; the preset's by default. Where the data holds touch readings, their
+            head is trained after the motion, by as many again (they cost less).
         minutes: turned into a step count once, by timing; not with `steps`.
         seed: of weights, split and batches.
         threads: of torch; as they are by default.
@@ -101,7 +91,7 @@ def fit(
     out = Path(out)
     require_replaceable(out)
     with _threads(threads):
-        run = _Run(dataset, recipe, out, seed)
+        run = Run(dataset, recipe, out, seed)
         run.begin(steps, minutes, resume)
         try:
             broken = run.train(progress)
@@ -113,162 +103,16 @@ def fit(
             raise
     if broken is not None:
         raise LossNotFiniteError(f"{broken} They are saved at {out}.") from broken
-    trainer = run.trainer
-    seconds = time.perf_counter() - started
+    errors = [trainer.progress.best_error for trainer in run.trainers]
     return FitResult(
-        out, trainer.simulator, run.steps, trainer.progress.best_error, acceptance, seconds
+        path=out,
+        simulator=run.simulator,
+        steps=run.steps,
+        held_out_error=errors[0],
+        touch_error=errors[1] if len(errors) > 1 else None,
+        acceptance=acceptance,
+        seconds=time.perf_counter() - started,
     )
-
-
-class _Run:
-    """One fit under way: its parts of the data, its trainer, its folder."""
-
-    def __init__(self, dataset: Dataset, preset: Preset, out: Path, seed: int) -> None:
-        self.dataset, self.preset, self.out, self.seed = dataset, preset, out, seed
-        self.parts = dataset.split(SPLIT, seed=seed)
-        train, held_out, self.test = self.parts
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            simulator = Simulator(dataset.spec, preset.model_config(dataset.spec))
-        pairs = make_pairs(simulator, train)
-        learn_scales(simulator, pairs)
-        self.trainer = Trainer(simulator, preset, pairs, make_pairs(simulator, held_out), seed)
-        self.fingerprint = data_fingerprint(dataset)
-        self.folder = out.with_name(out.name + ".run")
-        self.steps = self.saved = 0
-
-    def begin(self, steps: int | None, minutes: float | None, resume: bool) -> None:
-        """Find out how many steps to take, and where to go on."""
-        file = self.folder / _STATE
-        if resume and file.is_file():
-            self._go_on(read_state(file), steps)
-            return
-        if minutes is not None:
-            steps = self.trainer.steps_within(60 * minutes)
-        self.steps = self.preset.steps if steps is None else steps
-        # Before any work: a folder or disk that cannot be written shows now.
-        self.save()
-
-    def train(self, progress: bool) -> LossNotFiniteError | None:
-        """Take the steps; the error that ended them early, if one did."""
-        done = self.trainer.progress.step
-        writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=done)
-        bar = tqdm(total=self.steps, initial=done, disable=not progress, desc="fit", unit="step")
-
-        def report(trainer: Trainer, error: float) -> None:
-            at = trainer.progress.step
-            writer.add_scalar("loss/train", trainer.last_loss, at)
-            writer.add_scalar("loss/held_out", error, at)
-            writer.add_scalar("loss/best_held_out", trainer.progress.best_error, at)
-            stage = self.preset.stages[trainer.progress.stage].name
-            bar.set_postfix_str(f"{stage}, held-out {error:.3g}", refresh=False)
-            bar.update(at - bar.n)
-            self.save()
-
-        try:
-            self.trainer.run(self.steps, report)
-        except StoppedBetweenStepsError:
-            self.save()
-            raise
-        except LossNotFiniteError as error:
-            return error
-        finally:
-            bar.close()
-            writer.close()
-        return None
-
-    def finish(self, command: str | None) -> dict[str, Any]:
-        """Measure the model on the test episodes and write the checkpoint."""
-        simulator = self.trainer.simulator.eval().requires_grad_(False)
-        acceptance = accept(simulator, self.test)
-        acceptance["held_out_error"] = self.trainer.progress.best_error
-        provenance = self._provenance(command)
-        card = write_card(simulator, acceptance, provenance)
-        save_checkpoint(
-            self.out, simulator, acceptance=acceptance, provenance=provenance, card=card
-        )
-        (self.folder / _STATE).unlink(missing_ok=True)
-        return acceptance
-
-    def save(self) -> None:
-        """Write the state of the fit."""
-        state = {**self._identity(), "steps": self.steps, "trainer": self.trainer.state()}
-        write_state(self.folder / _STATE, state)
-        self.saved = self.trainer.progress.step
-
-    def where(self) -> str:
-        """What to tell who interrupted it."""
-        return (
-            f"Interrupted at step {self.trainer.progress.step} of {self.steps}; {self.folder} "
-            f"holds the state of step {self.saved}."
-        )
-
-    def _go_on(self, state: Mapping[str, Any], steps: int | None) -> None:
-        where = f"the dataset at {self.dataset.path}"
-        RobotSpec.from_json(state["robot"]).require_same_body(self.dataset.spec, where)
-        now = self._identity() | ({} if steps is None else {"steps": steps})
-        other = differences("", {name: state[name] for name in now}, now)
-        if other:
-            more = f" and {len(other) - _MOST_NAMED} more" if len(other) > _MOST_NAMED else ""
-            raise MosimError(
-                f"{self.folder} holds an unfinished fit with another "
-                f"{', '.join(other[:_MOST_NAMED])}{more}. Repeat the call that began it, give "
-                "another --out, or pass resume=False (--no-resume)."
-            )
-        self.steps, self.saved = state["steps"], state["trainer"]["step"]
-        self.trainer.load_state(state["trainer"])
-
-    def _identity(self) -> dict[str, Any]:
-        """What makes a fit this fit."""
-        return {
-            "robot": self.dataset.spec.to_json(),
-            "data": self.fingerprint,
-            "preset": self.preset.to_json(),
-            "seed": self.seed,
-        }
-
-    def _provenance(self, command: str | None) -> dict[str, Any]:
-        metadata = self.dataset.metadata
-        folder = _shown(self.dataset.path)
-        default = (
-            f"mosim-gym fit {folder} --preset {self.preset.name} --steps {self.steps} "
-            f"--seed {self.seed} --out {_shown(self.out)}"
-        )
-        return {
-            "command": command or default,
-            "preset": self.preset.to_json(),
-            "seed": self.seed,
-            "steps": self.steps,
-            "best_step": self.trainer.progress.best_step,
-            "threads": torch.get_num_threads(),
-            "versions": installed_versions(),
-            "data": {
-                "fingerprint": self.fingerprint,
-                "episodes": len(self.dataset),
-                "steps": self.dataset.n_steps,
-                "folder": folder,
-                "split": "/".join(str(len(part)) for part in self.parts),
-                "source": metadata.source,
-                "policy": metadata.policy,
-                "seed": metadata.seed,
-                "noise": metadata.noise,
-                "substeps": metadata.substeps,
-                "max_episode_steps": metadata.max_episode_steps,
-            },
-        }
-
-
-def accept(simulator: Simulator, test: Dataset) -> dict[str, Any]:
-    """Figures of a model on test episodes: many short rollouts, and one along each episode."""
-    lengths = sorted(len(episode) for episode in test.episodes)
-    length = lengths[len(lengths) // 2]
-    long = horizon_errors(simulator, test.windows(length))
-    figures: dict[str, Any] = {"trusted_horizon": long.trusted_horizon}
-    if length > _SHORT:
-        short = horizon_errors(simulator, test.windows(_SHORT))
-        figures["short"] = short.summary((*[h for h in _HORIZONS if h < _SHORT], _SHORT))
-    figures["long"] = long.summary(tuple(sorted({h for h in _HORIZONS if h < length} | {length})))
-    return figures
 
 
 def _check_budget(steps: int | None, minutes: float | None) -> None:
@@ -290,8 +134,3 @@ def _threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _shown(path: Path) -> str:
-    """A path for a card: of an absolute one the name, for where a user works is not for others."""
-    return path.name if path.is_absolute() else path.as_posix()

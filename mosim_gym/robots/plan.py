@@ -224,7 +224,7 @@ class _Layout:
                     turned.append(on)
         reach = np.array(turned, dtype=np.float64).reshape(len(axes), len(carriers)).T
         stacked = np.array(rates).reshape(len(axes), self.tree.nv)
-        return self._carried(axes), stacked, reach, steady.reshape(-1, self.tree.nv)
+        return self._carried(axes), stacked, reach, steady.reshape(3 * len(carriers), self.tree.nv)
 
 
 def _floats(values: ArrayLike) -> Tensor:

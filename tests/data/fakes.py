@@ -18,11 +18,27 @@ from mosim_gym.robots.spec import Actuator, Integrator, Joint, JointType, RobotS
 DT = 0.01
 
 
-def point_mass(n_substeps: int = 2, na: int = 0, name: str = "point") -> RobotSpec:
+def point_mass(
+    n_substeps: int = 2,
+    na: int = 0,
+    name: str = "point",
+    touch: tuple[str, ...] = (),
+    context_inputs: int = 0,
+) -> RobotSpec:
     joints = tuple(Joint(f"slide{i}", JointType.SLIDE, i, i, None, True) for i in range(2))
     actuators = tuple(Actuator(f"motor{i}", (-1.0, 1.0)) for i in range(2))
+    fingerprint = f"{name}-{n_substeps}-{na}"
     return RobotSpec(
-        name, joints, actuators, na, DT, n_substeps, Integrator.EULER, f"{name}-{n_substeps}-{na}"
+        name,
+        joints,
+        actuators,
+        na,
+        DT,
+        n_substeps,
+        Integrator.EULER,
+        fingerprint,
+        touch,
+        context_inputs,
     )
 
 
@@ -45,8 +61,9 @@ class PointMassEnv(gym.Env):
         kill_at: int | None = None,
         interrupt_at: int | None = None,
         report: bool = True,
+        touch: tuple[str, ...] = (),
     ):
-        self.robot = point_mass(n_substeps, na)
+        self.robot = point_mass(n_substeps, na, touch=touch)
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, (6,), np.float32)
         self.action_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
         self.max_steps, self.terminate_at, self.kill_at = max_steps, terminate_at, kill_at
@@ -63,7 +80,14 @@ class PointMassEnv(gym.Env):
         super().reset(seed=seed)
         self.q, self.v, self.target = self.np_random.normal(size=(3, 2))
         self.steps = 0
-        return self.observe(), {"mosim/state": self.state()} if self.report else {}
+        if not self.report:
+            return self.observe(), {}
+        return self.observe(), {"mosim/state": self.state()} | self.touch()
+
+    def touch(self) -> dict[str, np.ndarray]:
+        """Readings of two walls, in newtons."""
+        walls = np.maximum(self.q * [[1.0], [-1.0]], 0).sum(1)
+        return {"mosim/touch": walls} if self.robot.touch else {}
 
     def step(self, action):
         assert self.action_space.contains(action)
@@ -85,7 +109,7 @@ class PointMassEnv(gym.Env):
                 "mosim/state": self.state(),
                 "mosim/state_before": before,
                 "mosim/substeps": substeps,
-            }
+            } | self.touch()
         reward = -float(np.linalg.norm(self.q - self.target))
         terminated = self.steps == self.terminate_at
         return self.observe(), reward, terminated, self.steps >= self.max_steps, info
@@ -104,6 +128,10 @@ def make_episode(spec: RobotSpec, steps: int, seed: int, *, substeps: bool = Fal
     }
     if spec.na:
         arrays["act"] = rng.normal(size=(steps + 1, spec.na))
+    if spec.touch:
+        arrays["touch"] = rng.uniform(size=(steps + 1, len(spec.touch)))
+    if spec.context_inputs:
+        arrays["context"] = rng.normal(size=(steps + 1, spec.context_inputs))
     if substeps:
         for name in [n for n in ("qpos", "qvel", "act") if n in arrays]:
             width = arrays[name].shape[1]

@@ -79,7 +79,12 @@ class Exact(Simulator):
         self.swing = 2 * 0.5**2 + 0.4 * 2 * 0.05**2
 
     def derivative(
-        self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor
+        self,
+        qpos: Tensor,
+        qvel: Tensor,
+        act: Tensor | None,
+        action: Tensor,
+        context: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
         if self.spec.nq == 1:
             return -2 * 9.81 * 0.5 / self.swing * torch.sin(qpos), None

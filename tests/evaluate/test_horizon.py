@@ -20,9 +20,14 @@ class Biased(Pendulum):
     """Off by a constant acceleration."""
 
     def derivative(
-        self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor
+        self,
+        qpos: Tensor,
+        qvel: Tensor,
+        act: Tensor | None,
+        action: Tensor,
+        context: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
-        qacc, rate = super().derivative(qpos, qvel, act, action)
+        qacc, rate = super().derivative(qpos, qvel, act, action, context)
         return qacc + 0.5, rate
 
 

@@ -1,4 +1,4 @@
-"""A pendulum whose acceleration is known exactly, as a simulator and as a dataset."""
+"""Bodies whose acceleration is known exactly, as simulators and as datasets."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def pendulum_spec(
     integrator: Integrator = Integrator.EULER,
     na: int = 0,
     fingerprint: str = "pendulum",
+    touch: tuple[str, ...] = (),
 ) -> RobotSpec:
     return RobotSpec(
         name=name,
@@ -36,11 +37,32 @@ def pendulum_spec(
         n_substeps=n_substeps,
         integrator=integrator,
         fingerprint=fingerprint,
+        touch=touch,
     )
 
 
-class Pendulum(Simulator):
-    """Exact acceleration; activations follow a first-order filter of the control."""
+def cart_spec(context_inputs: int) -> RobotSpec:
+    return RobotSpec(
+        name="cart",
+        joints=(Joint("slide", JointType.SLIDE, 0, 0, None, True),),
+        actuators=(Actuator("push", (-1.0, 1.0)),),
+        na=0,
+        physics_dt=0.02,
+        n_substeps=1,
+        integrator=Integrator.EULER,
+        fingerprint="cart",
+        context_inputs=context_inputs,
+    )
+
+
+def stop_readings(state: State, action: Tensor) -> Tensor:
+    """Newtons at the two stops of the pendulum: one on each side of the top, pushed against."""
+    force = 5.0 * torch.sin(state.qpos) + 2.0 * action
+    return torch.cat([force, -force], 1).clamp(min=0.0)
+
+
+class Exact(Simulator):
+    """Computes in float64; its networks are not used."""
 
     def __init__(self, spec: RobotSpec) -> None:
         rk4 = spec.integrator is Integrator.RK4
@@ -55,31 +77,62 @@ class Pendulum(Simulator):
             ),
         )
 
+
+class Pendulum(Exact):
+    """Exact acceleration; activations follow a first-order filter of the control."""
+
     def derivative(
-        self, qpos: Tensor, qvel: Tensor, act: Tensor | None, action: Tensor
+        self,
+        qpos: Tensor,
+        qvel: Tensor,
+        act: Tensor | None,
+        action: Tensor,
+        context: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
         force = action if act is None else act
         qacc = GAIN * force - STIFFNESS * torch.sin(qpos) - DAMPING * qvel
         return qacc, None if act is None else (action - act) / FILTER
 
 
+class Cart(Exact):
+    """The context's first number is how far the action accelerates it; the second does nothing."""
+
+    def derivative(
+        self,
+        qpos: Tensor,
+        qvel: Tensor,
+        act: Tensor | None,
+        action: Tensor,
+        context: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        assert context is not None
+        return context[:, :1] * action, None
+
+
 @torch.no_grad()
 def write_dataset(
-    folder: Path, spec: RobotSpec, *, episodes: int = 10, length: int = 60, substeps: bool = False
+    folder: Path,
+    spec: RobotSpec,
+    *,
+    episodes: int = 10,
+    length: int = 60,
+    substeps: bool = False,
+    touch: bool = False,
 ) -> Dataset:
-    """Record the exact pendulum under random actions."""
+    """Record the exact pendulum, or the cart, under random actions."""
     rng = np.random.default_rng(0)
     (folder / "episodes").mkdir(parents=True)
     write_metadata(folder, Metadata(spec, "fake/pendulum", "random", seed=0, substeps=substeps))
-    pendulum = Pendulum(spec)
+    body = Cart(cart_spec(2)) if spec.name == "cart" else Pendulum(spec)
     for index in range(episodes):
         start = {"qpos": rng.uniform(-3, 3, (1, 1)), "qvel": rng.uniform(-4, 4, (1, 1))}
-        state = State.from_numpy({**start, "act": np.zeros((1, spec.na))})
+        context = rng.uniform(-3, 3, (1, 2)) if spec.name == "cart" else None
+        state = State.from_numpy({**start, "act": np.zeros((1, spec.na)), "context": context})
         actions = torch.tensor(rng.uniform(-1, 1, (length, 1)))
         states, inner = [state], []
         for action in actions:
             for _ in range(spec.n_substeps):
-                state, _ = pendulum.advance(state, action[None], 1)
+                state, _ = body.advance(state, action[None], 1)
                 inner.append(state)
             states.append(state)
         save_episode(
@@ -88,6 +141,8 @@ def write_dataset(
                 qpos=_rows(states, "qpos"),
                 qvel=_rows(states, "qvel"),
                 act=_rows(states, "act") if spec.na else None,
+                context=None if context is None else _rows(states, "context"),
+                touch=_readings(states, actions) if touch else None,
                 action=actions.numpy(),
                 reward=np.zeros(length),
                 terminated=False,
@@ -101,6 +156,11 @@ def write_dataset(
 
 def _rows(states: list[State], name: str) -> np.ndarray:
     return torch.cat([getattr(state, name) for state in states]).numpy()
+
+
+def _readings(states: list[State], actions: Tensor) -> np.ndarray:
+    pushes = torch.cat([torch.zeros(1, 1), actions])
+    return stop_readings(State.cat(states), pushes).numpy()
 
 
 def _inner(states: list[State], name: str, length: int) -> np.ndarray:

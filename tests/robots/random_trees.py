@@ -9,6 +9,8 @@ import numpy as np
 _AXES = ("1 0 0", "0 1 0", "0 0 1", "0 -1 0", ".6 0 .8", ".2 -.5 .3")
 #: A quarter turn keeps axes parallel to those ahead of it.
 _TURNS = ("1 0 0 0", "1 0 0 0", "1 0 0 1", ".8 .1 -.4 .2")
+#: Joints that repeat one another would make the inertia singular.
+_REGULAR = '<default><joint armature="1"/></default>'
 
 
 def random_tree(rng: np.random.Generator) -> mujoco.MjModel:
@@ -16,7 +18,7 @@ def random_tree(rng: np.random.Generator) -> mujoco.MjModel:
     parents = [int(rng.integers(0, body + 1)) for body in range(int(rng.integers(1, 9)))]
     worldbody = _children(0, parents, rng)
     return mujoco.MjModel.from_xml_string(
-        f'<mujoco><compiler angle="radian"/><worldbody>{worldbody}</worldbody></mujoco>'
+        f'<mujoco><compiler angle="radian"/>{_REGULAR}<worldbody>{worldbody}</worldbody></mujoco>'
     )
 
 
@@ -41,7 +43,7 @@ def _joints(parent: int, rng: np.random.Generator) -> str:
     joints = []
     for _ in range(int(rng.integers(0, 4))):
         kind = str(rng.choice(["hinge", "hinge", "slide", "ball"]))
-        # MuJoCo takes no joint that turns the same body behind a ball.
+        # MuJoCo takes no hinge behind a ball on the same body.
         reference = f'ref="{rng.normal():.3f}"' if kind != "ball" else ""
         axis = f'axis="{rng.choice(_AXES)}"' if kind != "ball" else ""
         anchor = rng.choice(["0 0 0", _vector(rng)])

@@ -1,0 +1,58 @@
+"""The figures a model is accepted on, measured on episodes it never saw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from mosim_gym.data.dataset import Dataset
+from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.errors import DatasetError
+from mosim_gym.evaluate.horizon import horizon_errors
+
+_SHORT = 100
+_HORIZONS = (1, 10, 100, 300, 1000)
+
+
+def accept(simulator: Simulator, test: Dataset) -> dict[str, Any]:
+    """Figures of a model on test episodes: many short rollouts, and one along each episode.
+
+    Plain JSON values; for a model that tells touch readings, their error too.
+    """
+    lengths = sorted(len(episode) for episode in test.episodes)
+    length = lengths[len(lengths) // 2]
+    long = horizon_errors(simulator, test.windows(length))
+    figures: dict[str, Any] = {"trusted_horizon": long.trusted_horizon}
+    if length > _SHORT:
+        short = horizon_errors(simulator, test.windows(_SHORT))
+        figures["short"] = short.summary((*[h for h in _HORIZONS if h < _SHORT], _SHORT))
+    figures["long"] = long.summary(tuple(sorted({h for h in _HORIZONS if h < length} | {length})))
+    if simulator.touch_head is not None:
+        figures["touch"] = {"by_sensor": touch_errors(simulator, test)}
+    return figures
+
+
+@torch.inference_mode()
+def touch_errors(simulator: Simulator, test: Dataset) -> dict[str, dict[str, float]]:
+    """How well touch readings are told at the true states, by the name of the sensor.
+
+    Each has ``mse``, the mean squared error of log1p(newtons), and ``variance``, that of the true
+    log1p(newtons): what a constant would be wrong by.
+
+    Raises:
+        MosimError: if the model has no head for them, or the data no readings.
+    """
+    data = test.transitions()
+    if data.touch is None:
+        raise DatasetError(
+            f"{test.path} holds no touch readings to compare with. Collect it anew from an "
+            "environment that reports them (mosim-gym collect does)."
+        )
+    true = data.touch.clamp(min=0.0).log1p()
+    told = simulator.touch(data.next_state, data.action).double().cpu().log1p()
+    mse, variance = (told - true).square().mean(0), true.var(0, correction=0)
+    return {
+        name: {"mse": float(mse[i]), "variance": float(variance[i])}
+        for i, name in enumerate(simulator.spec.touch)
+    }

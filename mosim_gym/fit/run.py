@@ -1,0 +1,209 @@
+"""One fit under way: its parts of the data, its trainers, its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from mosim_gym.data.dataset import Dataset
+from mosim_gym.dynamics.checkpoint import save_checkpoint
+from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.errors import MosimError
+from mosim_gym.evaluate.acceptance import accept
+from mosim_gym.fit.card import write_card
+from mosim_gym.fit.interrupts import StoppedBetweenStepsError
+from mosim_gym.fit.loop import LossNotFiniteError, Trainer, steps_within
+from mosim_gym.fit.losses import get_loss
+from mosim_gym.fit.pairs import data_fingerprint, learn_scales, make_pairs
+from mosim_gym.fit.presets import Preset
+from mosim_gym.fit.resume import differences, read_state, write_state
+from mosim_gym.fit.stages import Part
+from mosim_gym.fit.touch import touch_trainer
+from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.versions import installed_versions
+
+#: Shares of whole episodes for training, for picking the best weights, and for acceptance.
+SPLIT = (0.8, 0.1, 0.1)
+_STATE = "state.safetensors"
+_MOST_NAMED = 3
+
+
+class Run:
+    """One fit under way.
+
+    The motion is learned first and then, where the data holds any, touch readings: by trainers of
+    their own, one after the other, each with all the steps.
+
+    Attributes:
+        simulator: the model.
+        trainers: of the motion and, perhaps, of the head for touch readings.
+        steps: of each trainer.
+        saved: steps of all trainers at which the state was last written.
+    """
+
+    def __init__(self, dataset: Dataset, preset: Preset, out: Path, seed: int) -> None:
+        """Split the data, make the model and learn its scales."""
+        self.dataset, self.preset, self.out, self.seed = dataset, preset, out, seed
+        self.parts = dataset.split(SPLIT, seed=seed)
+        train, held_out, self.test = self.parts
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            config = preset.model_config(dataset.spec, touch=dataset.has_touch)
+            simulator = self.simulator = Simulator(dataset.spec, config)
+        pairs = make_pairs(simulator, train)
+        learn_scales(simulator, pairs)
+        other = make_pairs(simulator, held_out)
+        loss = get_loss(preset.loss)
+        self.trainers: list[Trainer[Any]] = [Trainer(simulator, preset, pairs, other, seed, loss)]
+        if simulator.touch_head is not None:
+            self.trainers.append(touch_trainer(simulator, preset, train, held_out, seed))
+        self._states: list[Mapping[str, Any]] = []
+        self._current = 0
+        self.fingerprint = data_fingerprint(dataset)
+        self.folder = out.with_name(out.name + ".run")
+        self.steps = self.saved = 0
+
+    def begin(self, steps: int | None, minutes: float | None, resume: bool) -> None:
+        """Find out how many steps to take, and where to go on."""
+        file = self.folder / _STATE
+        if resume and file.is_file():
+            self._go_on(read_state(file), steps)
+            return
+        if minutes is not None:
+            steps = steps_within(self.trainers, 60 * minutes)
+        self.steps = self.preset.steps if steps is None else steps
+        # Before any work: a folder or disk that cannot be written shows now.
+        self.save()
+
+    def train(self, progress: bool) -> LossNotFiniteError | None:
+        """Take the steps; the error that ended them early, if one did."""
+        total = self.steps * len(self.trainers)
+        writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.saved)
+        bar = tqdm(total=total, initial=self.saved, disable=not progress, desc="fit", unit="step")
+
+        def report(trainer: Trainer[Any], error: float) -> None:
+            stage, at = trainer.stage, self._done
+            group = stage.part.value if stage.part is Part.TOUCH else "loss"
+            writer.add_scalar(f"{group}/train", trainer.last_loss, at)
+            writer.add_scalar(f"{group}/held_out", error, at)
+            writer.add_scalar(f"{group}/best_held_out", trainer.progress.best_error, at)
+            bar.set_postfix_str(f"{stage.name}, held-out {error:.3g}", refresh=False)
+            bar.update(at - bar.n)
+            self.save()
+
+        broken = None
+        try:
+            for index, trainer in enumerate(self.trainers):
+                self._current = index
+                if index < len(self._states):
+                    trainer.load_state(self._states[index])
+                try:
+                    trainer.run(self.steps, report)
+                except LossNotFiniteError as error:
+                    broken = broken or error
+        except StoppedBetweenStepsError:
+            self.save()
+            raise
+        finally:
+            bar.close()
+            writer.close()
+        return broken
+
+    def finish(self, command: str | None) -> dict[str, Any]:
+        """Measure the model on the test episodes and write the checkpoint."""
+        simulator = self.simulator.eval().requires_grad_(False)
+        acceptance = accept(simulator, self.test)
+        acceptance["held_out_error"] = self.trainers[0].progress.best_error
+        if "touch" in acceptance:
+            acceptance["touch"]["held_out_error"] = self.trainers[1].progress.best_error
+        provenance = self._provenance(command)
+        card = write_card(simulator, acceptance, provenance)
+        save_checkpoint(
+            self.out, simulator, acceptance=acceptance, provenance=provenance, card=card
+        )
+        (self.folder / _STATE).unlink(missing_ok=True)
+        return acceptance
+
+    def save(self) -> None:
+        """Write the state of the fit."""
+        begun = [trainer.state() for trainer in self.trainers[: self._current + 1]]
+        state = {**self._identity(), "steps": self.steps, "trainers": begun}
+        write_state(self.folder / _STATE, state)
+        self.saved = self._done
+
+    def where(self) -> str:
+        """What to tell who interrupted it."""
+        return (
+            f"Interrupted at step {self._done} of {self.steps * len(self.trainers)}; "
+            f"{self.folder} holds the state of step {self.saved}."
+        )
+
+    @property
+    def _done(self) -> int:
+        """Steps taken by all trainers."""
+        return self._current * self.steps + self.trainers[self._current].progress.step
+
+    def _go_on(self, state: Mapping[str, Any], steps: int | None) -> None:
+        where = f"the dataset at {self.dataset.path}"
+        RobotSpec.from_json(state["robot"]).require_same_body(self.dataset.spec, where)
+        now = self._identity() | ({} if steps is None else {"steps": steps})
+        other = differences("", {name: state[name] for name in now}, now)
+        if other:
+            more = f" and {len(other) - _MOST_NAMED} more" if len(other) > _MOST_NAMED else ""
+            raise MosimError(
+                f"{self.folder} holds an unfinished fit with another "
+                f"{', '.join(other[:_MOST_NAMED])}{more}. Repeat the call that began it, give "
+                "another --out, or pass resume=False (--no-resume)."
+            )
+        # Loaded one by one, each when its turn comes: they train parts of one model.
+        self.steps, self._states = state["steps"], state["trainers"]
+        self.saved = (len(self._states) - 1) * self.steps + self._states[-1]["step"]
+
+    def _identity(self) -> dict[str, Any]:
+        """What makes a fit this fit."""
+        return {
+            "robot": self.dataset.spec.to_json(),
+            "data": self.fingerprint,
+            "preset": self.preset.to_json(),
+            "seed": self.seed,
+        }
+
+    def _provenance(self, command: str | None) -> dict[str, Any]:
+        metadata = self.dataset.metadata
+        folder = _shown(self.dataset.path)
+        default = (
+            f"mosim-gym fit {folder} --preset {self.preset.name} --steps {self.steps} "
+            f"--seed {self.seed} --out {_shown(self.out)}"
+        )
+        return {
+            "command": command or default,
+            "preset": self.preset.to_json(),
+            "seed": self.seed,
+            "steps": self.steps,
+            "best_step": self.trainers[0].progress.best_step,
+            "threads": torch.get_num_threads(),
+            "versions": installed_versions(),
+            "data": {
+                "fingerprint": self.fingerprint,
+                "episodes": len(self.dataset),
+                "steps": self.dataset.n_steps,
+                "folder": folder,
+                "split": "/".join(str(len(part)) for part in self.parts),
+                "source": metadata.source,
+                "policy": metadata.policy,
+                "seed": metadata.seed,
+                "noise": metadata.noise,
+                "substeps": metadata.substeps,
+                "max_episode_steps": metadata.max_episode_steps,
+            },
+        }
+
+
+def _shown(path: Path) -> str:
+    """A path for a card: of an absolute one the name, for where a user works is not for others."""
+    return path.name if path.is_absolute() else path.as_posix()

@@ -1,0 +1,66 @@
+"""Training the head that tells what touch sensors read."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mosim_gym.data.dataset import Dataset
+from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.fit.loop import Trainer
+from mosim_gym.fit.presets import Preset
+from mosim_gym.fit.stages import Part, Stage
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """What sensors read at the end of control steps.
+
+    Attributes:
+        features: whitened, of the states arrived at and the actions they were reached under,
+            ``(N, n_features)``.
+        log_touch: log1p of the readings in newtons, ``(N, ns)``.
+    """
+
+    features: Tensor
+    log_touch: Tensor
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.features)
+
+    def rows(self, index: Tensor) -> Readings:
+        """The readings at `index`."""
+        return Readings(self.features[index], self.log_touch[index])
+
+
+@torch.no_grad()
+def make_readings(simulator: Simulator, dataset: Dataset) -> Readings:
+    """The readings of a dataset that has them, for a model whose whitening is learned."""
+    data = dataset.transitions()
+    assert data.touch is not None
+    state, action = data.next_state.to(simulator.dtype), data.action.to(simulator.dtype)
+    context = simulator.moving_context(state)
+    # The whitening is settled, so features are worked out once and not at every step.
+    features = simulator.features.encode(state.qpos, state.qvel, state.act, action, context)
+    # A real sensor's noise may put it below zero.
+    return Readings(features, data.touch.clamp(min=0.0).log1p().to(simulator.dtype))
+
+
+def touch_error(simulator: Simulator, readings: Readings) -> Tensor:
+    """Mean squared error of log1p(newtons)."""
+    assert simulator.touch_head is not None
+    predicted: Tensor = simulator.touch_head(readings.features)
+    return (predicted - readings.log_touch).square().mean()
+
+
+def touch_trainer(
+    simulator: Simulator, preset: Preset, train: Dataset, held_out: Dataset, seed: int
+) -> Trainer[Readings]:
+    """A trainer of the head alone, by the recipe the motion is learned by."""
+    recipe = dataclasses.replace(preset, stages=(Stage(Part.TOUCH),))
+    readings, other = make_readings(simulator, train), make_readings(simulator, held_out)
+    return Trainer(simulator, recipe, readings, other, seed, touch_error)
