@@ -19,8 +19,8 @@ from mosim_gym.robots.poses import Constants, Copies, Points, Poses, cross
 from mosim_gym.robots.tree import IntArray, Sites, Tree
 from mosim_gym.types import Float64Array
 
-# Keeps the gradient of a norm finite at zero; far below what float32 can resolve.
-_TINY = 1e-30
+# mjMINVAL: a quaternion shorter than this is no turn.
+_TINY = 1e-15
 
 
 class Kinematics:
@@ -167,7 +167,7 @@ def _quaternion_rotations(plan: Plan, q: Tensor) -> Tensor | None:
         return None
     n, batch = len(plan.quaternion_start), q.shape[1]
     raw = q.index_select(0, plan.quaternions).view(n, 4, batch)
-    unit = raw * torch.rsqrt(raw.square().sum(1, keepdim=True) + _TINY)
+    unit = raw / torch.linalg.vector_norm(raw, dim=1, keepdim=True).clamp_min(_TINY)
     products = (unit[:, :, None] * unit[:, None]).view(n, 16, batch)
     turned = torch.baddbmm(plan.quaternion_start, plan.quaternion_products, products)
     return turned.view(n, 3, 3, batch)

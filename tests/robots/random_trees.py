@@ -40,17 +40,22 @@ def _body(body: int, parent: int, parents: list[int], rng: np.random.Generator) 
 def _joints(parent: int, rng: np.random.Generator) -> str:
     if parent == 0 and rng.random() < 0.3:
         return "<freejoint/>"
-    joints = []
-    for _ in range(int(rng.integers(0, 4))):
-        kind = str(rng.choice(["hinge", "hinge", "slide", "ball"]))
-        # MuJoCo takes no hinge behind a ball on the same body.
-        reference = f'ref="{rng.normal():.3f}"' if kind != "ball" else ""
-        axis = f'axis="{rng.choice(_AXES)}"' if kind != "ball" else ""
-        anchor = rng.choice(["0 0 0", _vector(rng)])
-        joints.append(f'<joint type="{kind}" pos="{anchor}" {axis} {reference}/>')
-        if kind == "ball":
-            break
+    ball = rng.random() < 0.3
+    n = int(rng.integers(0, 3 if ball else 4))
+    joints = [_joint(kind, rng) for kind in rng.choice(["hinge", "hinge", "slide"], n).tolist()]
+    if ball:
+        # MuJoCo takes hinges ahead of a ball on one body, behind it only slides; 6 dofs in all.
+        joints.append(_joint("ball", rng))
+        joints += [_joint("slide", rng) for _ in range(int(rng.integers(0, 2)))]
     return "".join(joints)
+
+
+def _joint(kind: str, rng: np.random.Generator) -> str:
+    anchor = rng.choice(["0 0 0", _vector(rng)])
+    if kind == "ball":
+        return f'<joint type="ball" pos="{anchor}"/>'
+    axis, reference = rng.choice(_AXES), f"{rng.normal():.3f}"
+    return f'<joint type="{kind}" pos="{anchor}" axis="{axis}" ref="{reference}"/>'
 
 
 def _vector(rng: np.random.Generator) -> str:

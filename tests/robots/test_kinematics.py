@@ -167,6 +167,14 @@ def test_constants_made_in_inference_mode_serve_training():
         assert qpos.grad is not None
 
 
+def test_every_constant_goes_to_the_device_of_the_state():
+    model = compiled(BODY)
+    kinematics = Kinematics(Tree.from_mujoco(model))
+    qpos = torch.empty(3, model.nq, device="meta")
+    measured = measure(kinematics, qpos, torch.empty(3, model.nv, device="meta"))
+    assert {value.device.type for value in measured.values()} == {"meta"}
+
+
 def test_it_is_traced_as_one_graph(humanoid):
     """torch.compile finds nothing it cannot see through, also if nothing ran before."""
     kinematics = Kinematics(humanoid[1].tree)

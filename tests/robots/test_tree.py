@@ -79,8 +79,8 @@ def test_subtrees(tree):
 def test_a_geom_at_the_centre_of_mass_is_put_there():
     """MuJoCo places what is within 1e-6 of the centre of mass at the centre itself."""
     body = """<mujoco><worldbody><body>
-        <inertial pos="1 0 0" mass="1" diaginertia="1 1 1"/>
-        <geom type="sphere" size=".1" pos="1.0000002 0 0"/>
+        <inertial pos="1 0 0" quat=".8 .6 0 0" mass="1" diaginertia="1 1.5 2"/>
+        <geom type="sphere" size=".1" pos="1.0000002 0 0" quat=".8 .6 0 0"/>
     </body></worldbody></mujoco>"""
     model = compiled(body)
     data = mujoco.MjData(model)
