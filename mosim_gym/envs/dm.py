@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import dm_env
 import numpy as np
@@ -62,6 +62,22 @@ class MosimDmEnv(dm_env.Environment):
             return dm_env.truncation(reward, observation)
         return dm_env.transition(reward, observation)
 
+    def control_timestep(self) -> float:
+        """Seconds a control step."""
+        return self.robot.control_dt
+
+    @property
+    def physics(self) -> NoReturn:
+        """There is none to reach into: a model has no MuJoCo data.
+
+        Raises:
+            AttributeError: saying where the state is.
+        """
+        raise AttributeError(
+            "This environment has no physics of dm_control's: the state is world.engine.state(), "
+            "and reset states are given by world.set_reset_source() or world.reset(options=...)."
+        )
+
     def action_spec(self) -> specs.BoundedArray:
         """dm_control's own."""
         return self._action_spec
@@ -73,6 +89,14 @@ class MosimDmEnv(dm_env.Environment):
     def _observation(self, flat: Array) -> OrderedDict[str, Array]:
         parts = self.world.engine.layout.split(flat.astype(np.float64))
         return OrderedDict((name, part[0].copy()) for name, part in parts.items())
+
+
+#: Arguments of `gymnasium.make` and of `dm_control.suite.load` that are none of `load`.
+_NOT_HERE = {
+    "obs_order": "it gives dm_control's own dictionaries",
+    "environment_kwargs": "control steps, time limit and observations are the task's own",
+    "visualize_reward": 'films are made by gym.make(..., render_mode="rgb_array")',
+}
 
 
 def load(
@@ -95,8 +119,9 @@ def load(
     """
     from mosim_gym.tasks.mujoco import load_dm_env
 
-    if "obs_order" in env_kwargs:
-        raise MosimError("load() gives dm_control's own dictionaries; leave obs_order out.")
+    for name, instead in _NOT_HERE.items():
+        if name in env_kwargs:
+            raise MosimError(f"load() does not take {name}: {instead}.")
     row = find_row(domain, task)
     others = dict(task_kwargs or {})
     seed = others.pop("random", None)

@@ -99,7 +99,7 @@ class ReplayResets:
             engine.robot.require_same_body(spec, "The reset source")
         _require_states(self.source)
         sample = self.source.sample_states(1, np.random.default_rng(0)).numpy()
-        check_fields(sample, engine, rows=1)
+        check_fields(without_other_goals(sample, engine), engine, rows=1)
 
 
 class MixedResets:
@@ -153,6 +153,11 @@ def open_resets(path: str | Path) -> ReplayResets:
     return ReplayResets(open_state_source(path))
 
 
+def without_other_goals(fields: Fields, engine: Engine) -> Fields:
+    """Recorded state fields without the context of another task, for a task that has none."""
+    return fields if engine.context_size else {k: v for k, v in fields.items() if k != "context"}
+
+
 def check_fields(fields: Fields, engine: Engine, rows: int) -> None:
     """Raise unless given state fields have the right sizes and are finite.
 
@@ -167,6 +172,8 @@ def check_fields(fields: Fields, engine: Engine, rows: int) -> None:
         "act": engine.robot.na,
         "context": engine.context_size,
     }
+    if "context" in fields and not engine.context_size:
+        raise MosimError(f"This task of {engine.robot.name} has no context; leave it out.")
     for name, value in fields.items():
         if value.shape != (rows, sizes[name]):
             raise MosimError(

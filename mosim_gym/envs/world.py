@@ -14,7 +14,13 @@ import numpy as np
 
 from mosim_gym.data.states import STATE, STATE_BEFORE, SUBSTEPS, TOUCH
 from mosim_gym.envs.engine import Engine
-from mosim_gym.envs.resets import ResetSource, TaskResets, check_fields, require_source
+from mosim_gym.envs.resets import (
+    ResetSource,
+    TaskResets,
+    check_fields,
+    require_source,
+    without_other_goals,
+)
 from mosim_gym.envs.truncation import Truncation
 from mosim_gym.errors import MosimError
 from mosim_gym.types import FIELDS, Array, Float64Array
@@ -170,9 +176,10 @@ class World:
                     source.draw(len(mine), self.rng, self.engine.robot) if len(mine) else ()
                 ):
                     at = mine[draw.positions]
-                    check_fields(draw.fields, self.engine, len(at))
+                    drawn = without_other_goals(draw.fields, self.engine)
+                    check_fields(drawn, self.engine, len(at))
                     over = {name: value[at] for name, value in given.items()}
-                    self._begin(rows[at], {**draw.fields, **over})
+                    self._begin(rows[at], {**drawn, **over})
         self._steps[rows] = 0
         return self.engine.observe()
 

@@ -6,6 +6,7 @@ Everything here works on a `dm_control.rl.control.Environment` of the suite.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import math
 from collections.abc import Mapping
@@ -22,6 +23,10 @@ from mosim_gym.types import Float64Array
 
 if TYPE_CHECKING:
     from dm_control.rl.control import Environment
+
+
+#: Domains whose touch sensors no task observes: no model needs to learn them.
+_UNFELT = frozenset({"humanoid", "humanoid_CMU"})
 
 
 def load_dm_env(
@@ -84,12 +89,13 @@ def spec_of(env: Environment) -> RobotSpec:
     if place is not None:
         model = copy.copy(model)
         place.write(place.of_model(model), np.zeros(place.size))
-    return RobotSpec.from_mujoco(
+    spec = RobotSpec.from_mujoco(
         model,
         name=domain_of(env),
         n_substeps=substeps_of(env),
         context_inputs=place.size if place is not None and place.moves else 0,
     )
+    return dataclasses.replace(spec, touch=()) if spec.name in _UNFELT else spec
 
 
 def substeps_of(env: Environment) -> int:

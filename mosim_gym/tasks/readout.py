@@ -7,7 +7,7 @@ runs on the CPU.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -38,15 +38,17 @@ class ExactReadout:
         domain: such as "quadruped".
         task: such as "walk".
         num_rows: rows that are usually read at once.
+        touch: let the touch sensors show readings that are told, not those computed.
     """
 
-    touch: ClassVar[tuple[str, ...]] = ()
-
-    def __init__(self, domain: str, task: str, num_rows: int = _ROWS) -> None:
+    def __init__(
+        self, domain: str, task: str, num_rows: int = _ROWS, *, touch: bool = False
+    ) -> None:
         """See the class."""
         self._rows = SuiteBatch(domain, task, None, min(num_rows, _ROWS))
         self.layout = self._rows.layout
         self.context_size = 0 if self._rows.place is None else self._rows.place.size
+        self.touch = self._rows.robot.touch if touch else ()
 
     def initial_states(self, n: int, rng: np.random.Generator) -> State:
         """Draw `n` states from the task's own start distribution, float64."""
@@ -61,12 +63,14 @@ class ExactReadout:
     def measure(self, state: State, action: Tensor, touch: Tensor | None = None) -> Measured:
         """What dm_control's task makes of states reached under `action` ``(batch, nu)``."""
         controls = action.detach().cpu().numpy().astype(np.float64)
+        readings = None if touch is None else touch.detach().cpu().numpy()
         fields = state.numpy()
         chunks = []
         for start in range(0, len(state), self._rows.num_rows):
             rows = slice(start, start + self._rows.num_rows)
             given = {name: value[rows] for name, value in fields.items()}
-            chunks.append(self._rows.read_at(given, controls[rows]))
+            told = None if readings is None else readings[rows]
+            chunks.append(self._rows.read_at(given, controls[rows], told))
         observation, reward, terminated = (
             torch.from_numpy(np.concatenate(parts)).to(state.qpos.device)
             for parts in zip(*chunks, strict=True)

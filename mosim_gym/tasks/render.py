@@ -52,12 +52,12 @@ class SceneRenderer:
         Raises:
             RenderingUnavailableError: if this machine has no OpenGL that MuJoCo can use.
         """
-        if self._env is None:
-            self._env = load_dm_env(*self._names)
-            self._env.reset()
-        enter_state(self._env, fields)
         width, height = self._size
         try:
+            if self._env is None:
+                self._env = load_dm_env(*self._names)
+                self._env.reset()
+            enter_state(self._env, fields)
             image = self._env.physics.render(height=height, width=width, camera_id=0)
         except Exception as error:  # each OpenGL backend fails with errors of its own
             raise RenderingUnavailableError(

@@ -70,10 +70,12 @@ class SuiteBatch:
             name: self._batch.expand(name) for name in (self.place.fields if self.place else ())
         }
         # Terrain cannot differ between the rows of one model.
-        self._terrains = self._model.nhfield and [copy.copy(self._model) for _ in range(num_rows)]
-        self._touch = _touch_columns(self._model)
-        self._ctrl = self._batch.bind("ctrl")
+        self._terrains = [copy.copy(self._model) for _ in range(num_rows * _is_uneven(self._model))]
+        self._touch = _touch_columns(self._model) if self.robot.touch else []
+        self._readings = np.zeros((num_rows, len(self._touch)))
+        self._sensors, self._ctrl = self._batch.bind("sensordata"), self._batch.bind("ctrl")
         self._random = [np.random.RandomState() for _ in range(num_rows)]
+        self._loaded: list[Float64Array | None] = [None] * num_rows
 
     def seed(self, row: int, value: int | np.random.RandomState) -> None:
         """Let `row` go on as `suite.load(..., task_kwargs={"random": value})` would."""
@@ -81,8 +83,8 @@ class SuiteBatch:
         self._random[row] = random
         if self.place is not None and self.place.drawn_at_load:
             domain, task, kwargs = self._names
-            fresh = suite.load_dm_env(domain, task, {**kwargs, "random": random})
-            self._write_context(row, suite.context_of(fresh))
+            loaded = suite.load_dm_env(domain, task, {**kwargs, "random": random})
+            self._loaded[row] = suite.context_of(loaded)
 
     def begin(self, row: int, given: Mapping[str, Float64Array]) -> Float64Array:
         """Start an episode in `row`: the task's own draw, then what is `given` of its state.
@@ -91,7 +93,10 @@ class SuiteBatch:
             The observation ``(size,)``.
         """
         if self.place is not None and self.place.drawn_at_load:
-            mine = self.place.read({name: value[row] for name, value in self._context.items()})
+            if self._loaded[row] is None:
+                self.seed(row, self._random[row])
+            mine = self._loaded[row]
+            assert mine is not None, "seeding has loaded it"
             self.place.write(self.place.of_model(self._model), mine)
         suite.seed(self.env, self._random[row])
         observation = self.env.reset().observation
@@ -110,6 +115,7 @@ class SuiteBatch:
         with self._guarded() as diverged:
             self._ctrl[:] = action
             self._batch.step(nstep=self.robot.n_substeps, stage=_VELOCITY_STAGE)
+        self._readings = self._sensors[:, self._touch]
         return diverged
 
     def step_recorded(self, action: Float64Array) -> tuple[Array, dict[str, Float64Array]]:
@@ -119,18 +125,26 @@ class SuiteBatch:
             self._ctrl[:] = action
             trace = self._batch.rollout(self.robot.n_substeps, record=names)
             self._batch.forward(stage=_VELOCITY_STAGE)
+        self._readings = self._sensors[:, self._touch]
         return diverged, trace
 
-    def read_at(self, fields: Mapping[str, Float64Array], action: Float64Array) -> Readout:
+    def read_at(
+        self,
+        fields: Mapping[str, Float64Array],
+        action: Float64Array,
+        touch: Float64Array | None = None,
+    ) -> Readout:
         """What dm_control's task makes of states, computed there under `action`.
 
         The first rows are put there and lose what they were. Sensors of forces and accelerations
-        are those of the states given: dm_control shows them one physics step late.
+        are those of the states given: dm_control shows them one physics step late. What MuJoCo
+        refuses (NaN, numbers beyond 1e10) is observed as NaN.
 
         Args:
             fields: qpos, qvel and, where the body has them, act and context ``(k, .)``; k may be
                 smaller than the number of rows.
             action: controls ``(k, nu)``.
+            touch: readings of the touch sensors ``(k, ns)``, instead of those computed.
         """
         k = len(action)
         for name in ("qpos", "qvel", "act"):
@@ -140,11 +154,13 @@ class SuiteBatch:
         if self.place is not None:
             rows = {name: field[:k] for name, field in self._context.items()}
             self.place.write(rows, fields["context"])
-        with self._guarded():
+        with self._guarded() as refused:
             self._batch.forward(np.arange(k))
-        return self.read(k)
+        seen = self.read(k, touch)
+        seen.observation[refused[:k]] = np.nan
+        return seen
 
-    def read(self, n: int | None = None) -> Readout:
+    def read(self, n: int | None = None, touch: Float64Array | None = None) -> Readout:
         """What dm_control's task makes of the first `n` rows (all by default)."""
         task, physics = self.env.task, self.env.physics
         n = self.num_rows if n is None else n
@@ -152,6 +168,8 @@ class SuiteBatch:
         terminated = np.zeros(n, dtype=bool)
         for row in range(n):
             self._batch.get_data(row, self._data)
+            if touch is not None:
+                self._data.sensordata[self._touch] = touch[row]
             reward[row] = task.get_reward(physics)
             observation[row] = _flat(task.get_observation(physics))
             terminated[row] = task.get_termination(physics) is not None
@@ -167,19 +185,18 @@ class SuiteBatch:
 
     def touch(self) -> Float64Array:
         """Fresh readings of the touch sensors of all rows in newtons, ``(n, ns)``."""
-        return np.array(self._batch.bind("sensordata")[:, self._touch])
+        return self._readings.copy()
 
     def _take_over(self, row: int) -> None:
         """Let a row be what the dm_control environment is."""
         mujoco.mj_getState(self._model, self._data, self._batch.state[row], _EVERYTHING)
-        self._write_context(row, suite.context_of(self.env))
+        self._readings[row] = self._data.sensordata[self._touch]
+        if self.place is not None:
+            fields = {name: field[row] for name, field in self._context.items()}
+            self.place.write(fields, self.place.read(self.place.of_model(self._model)))
         if self._terrains:
             self._terrains[row].hfield_data[:] = self._model.hfield_data
             self._batch.set_models(self._terrains)
-
-    def _write_context(self, row: int, value: Float64Array | None) -> None:
-        if self.place is not None and value is not None:
-            self.place.write({name: field[row] for name, field in self._context.items()}, value)
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[Array]:
@@ -196,6 +213,10 @@ class SuiteBatch:
         diverged |= self._batch.warning.any((1, 2))
         if diverged.any():
             self._batch.state[diverged] = before[diverged]
+
+
+def _is_uneven(model: mujoco.MjModel) -> bool:
+    return bool((model.geom_type == mujoco.mjtGeom.mjGEOM_HFIELD).any())
 
 
 def _touch_columns(model: mujoco.MjModel) -> list[int]:

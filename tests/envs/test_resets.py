@@ -10,7 +10,9 @@ import mosim_gym
 from mosim_gym import MixedResets, ReplayResets, TaskResets
 from mosim_gym.envs.resets import Draw
 from mosim_gym.errors import MosimError
+from mosim_gym.registration import find_env
 from mosim_gym.tasks.mujoco import robot_of
+from mosim_gym.types import State
 from tests.envs.faces import ENV_ID
 from tests.envs.fakes import Shelf
 
@@ -245,3 +247,26 @@ def test_a_source_that_runs_dry_or_goes_bad_later_is_told(dynamics):
     shelf.size, shelf.width = 1, 3
     with pytest.raises(MosimError, match=r"qpos has shape \(1, 3\), expected \(1, 2\)"):
         env.reset()
+
+
+def test_states_of_another_task_of_the_body_may_be_replayed(model_of):
+    """fish-swim records where its target was; fish-upright has none."""
+    row = find_env("MoSim/fish-upright-v0")
+    fields = {"qpos": np.tile(np.eye(14)[3], (1, 1)), "qvel": np.zeros((1, 13))}
+
+    class Swum:
+        def __len__(self):
+            return 1
+
+        def sample_states(self, n, rng):
+            recorded = {**fields, "context": np.ones((1, 3))}
+            return State.from_numpy({k: np.repeat(v, n, 0) for k, v in recorded.items()})
+
+    for options in ({"checkpoint": model_of(row)}, {"dynamics": "mujoco"}):
+        env = gym.make(row.env_id, **options)
+        env.unwrapped.set_reset_source(ReplayResets(Swum()))
+        _, info = env.reset(seed=0)
+        np.testing.assert_array_equal(info["mosim/state"]["qpos"], fields["qpos"][0])
+        assert "context" not in info["mosim/state"]
+        with pytest.raises(MosimError, match="This task of fish has no context; leave it out"):
+            env.reset(options={"context": np.ones(3)})

@@ -112,6 +112,44 @@ def test_a_body_drawn_at_load_is_that_of_its_seed():
         np.testing.assert_array_equal(drawn[k][:6], model.jnt_stiffness)
 
 
+def test_a_given_body_is_given_once():
+    """A context that was given does not stay for the episodes after it."""
+    batch = SuiteBatch("lqr", "lqr_2_1", None, 2)
+    for k in range(2):
+        batch.begin(k, {})  # never seeded: each has a draw of its own
+    own = batch.state()["context"]
+    assert not np.allclose(own[0], own[1])
+    batch.begin(0, {"context": 2 * own[0]})
+    np.testing.assert_array_equal(batch.state()["context"][0], 2 * own[0])
+    batch.begin(0, {})
+    np.testing.assert_array_equal(batch.state()["context"], own)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_touch_is_of_the_moment(recorded):
+    batch, env = SuiteBatch("hopper", "hop", None, 2), reference(find_row("hopper", "hop"), 3)
+    batch.seed(1, 3)
+    batch.begin(0, {})
+    for _ in range(2):
+        batch.begin(1, {})
+        env.reset()
+        columns = [env.physics.model.name2id(name, "sensor") for name in batch.robot.touch]
+        adr = env.physics.model.sensor_adr[columns]
+        np.testing.assert_array_equal(batch.touch()[1], env.physics.data.sensordata[adr])
+        seen = False
+        for action in actions(env, 60, 2):
+            batch.step_recorded(action) if recorded else batch.step(action)
+            env.step(action[1])
+            np.testing.assert_array_equal(batch.touch()[1], env.physics.data.sensordata[adr])
+            seen |= batch.touch()[1].any()
+        assert seen
+
+
+def test_only_terrain_costs_a_model_a_row():
+    assert not SuiteBatch("quadruped", "walk", None, 2)._terrains
+    assert len(SuiteBatch("quadruped", "escape", None, 2)._terrains) == 2
+
+
 CONTEXTS = ["reacher-easy", "fish-swim", "swimmer-swimmer6", "finger-turn_hard", "point_mass-hard",
             "manipulator-bring_peg", "manipulator-insert_ball", "stacker-stack_2",
             "lqr-lqr_2_1", "quadruped-run", "dog-walk"]  # fmt: skip
