@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ class Inputs(NamedTuple):
     """What a predictor or corrector may look at; all ``(batch, n)``.
 
     `features` are whitened: positions first, then velocities, then activations, the context that
-    changes the dynamics, and controls.
+    changes the dynamics, and controls. `scale` ``(nv,)`` is what a whitened acceleration of one is.
     """
 
     qpos: Tensor
@@ -27,12 +27,22 @@ class Inputs(NamedTuple):
     act: Tensor | None
     action: Tensor
     features: Tensor
+    scale: Tensor
 
 
 #: (spec, features, config) -> a module of `Inputs` that answers with whitened accelerations
 #: ``(batch, nv)`` in the frame of the features.
 PredictorMaker = Callable[[RobotSpec, FeatureMap, ModelConfig], nn.Module]
 PREDICTORS: dict[str, PredictorMaker] = {}
+
+
+@runtime_checkable
+class Detailed(Protocol):
+    """A predictor with parameters that are best learned when the others are about right."""
+
+    def details(self) -> list[nn.Parameter]:
+        """Those parameters."""
+        ...
 
 
 def register_predictor(name: str) -> Callable[[PredictorMaker], PredictorMaker]:

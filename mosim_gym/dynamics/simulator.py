@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from mosim_gym.dynamics import lagrangian as _registers_itself  # noqa: F401
 from mosim_gym.dynamics.config import ModelConfig
 from mosim_gym.dynamics.correctors import Corrector
 from mosim_gym.dynamics.features import FeatureMap
@@ -103,7 +104,7 @@ class Simulator(nn.Module):
         `context` is ``None`` for bodies it does not move.
         """
         features = self.features.encode(qpos, qvel, act, action, context)
-        inputs = Inputs(qpos, qvel, act, action, features)
+        inputs = Inputs(qpos, qvel, act, action, features, self.acceleration_scale)
         whitened = self.predictor(inputs)
         for corrector in self.correctors:
             whitened = whitened + corrector(inputs)

@@ -9,25 +9,22 @@ import torch
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import DatasetError
-from mosim_gym.evaluate.horizon import horizon_errors
+from mosim_gym.evaluate.horizon import open_loop
 
-_SHORT = 100
 _HORIZONS = (1, 10, 100, 300, 1000)
 
 
 def accept(simulator: Simulator, test: Dataset) -> dict[str, Any]:
     """Figures of a model on test episodes: many short rollouts, and one along each episode.
 
-    Plain JSON values; for a model that tells touch readings, their error too.
+    Plain JSON values, among them ``trusted_horizon``; for a model that tells touch readings, their
+    error too.
     """
-    lengths = sorted(len(episode) for episode in test.episodes)
-    length = lengths[len(lengths) // 2]
-    long = horizon_errors(simulator, test.windows(length))
+    *short, long = open_loop(simulator, test)
     figures: dict[str, Any] = {"trusted_horizon": long.trusted_horizon}
-    if length > _SHORT:
-        short = horizon_errors(simulator, test.windows(_SHORT))
-        figures["short"] = short.summary((*[h for h in _HORIZONS if h < _SHORT], _SHORT))
-    figures["long"] = long.summary(tuple(sorted({h for h in _HORIZONS if h < length} | {length})))
+    for kind, errors in (*(("short", errors) for errors in short), ("long", long)):
+        marks = {h for h in _HORIZONS if h < errors.horizon} | {errors.horizon}
+        figures[kind] = errors.summary(sorted(marks))
     if simulator.touch_head is not None:
         figures["touch"] = {"by_sensor": touch_errors(simulator, test)}
     return figures

@@ -10,19 +10,22 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
 from mosim_gym.fit.interrupts import stop_between_steps
+from mosim_gym.fit.learners import make_learner
+from mosim_gym.fit.lessons import Lesson
 from mosim_gym.fit.pairs import Rows
-from mosim_gym.fit.presets import OPTIMIZERS, Preset
+from mosim_gym.fit.presets import Preset
 from mosim_gym.fit.stages import Stage, stage_ends
 
 _EVALUATIONS = 40
 _MOST_STEPS_BETWEEN = 500
-_HELD_OUT_PAIRS = 10_000
 _TIMED_STEPS = 10
+#: Rows that hard ones are chosen among, for each row of a batch.
+_POOL = 8
 _WARM_UP_STEPS = 2
 #: Two multipliers that keep the batches of different seeds and steps apart.
 _SEED_STRIDE = 1_000_003
@@ -66,29 +69,23 @@ class Trainer(Generic[R]):
         self,
         simulator: Simulator,
         preset: Preset,
-        train: R,
-        held_out: R,
+        lessons: Callable[[Stage], Lesson[R]],
         seed: int,
-        loss: Callable[[Simulator, R], Tensor],
     ) -> None:
         """Prepare the first stage.
 
         Args:
             simulator: the model, its scales already learned.
             preset: the recipe.
-            train: what it learns from.
-            held_out: what picks the best weights.
+            lessons: what each stage learns from.
             seed: of the batches.
-            loss: what is to become small.
         """
         self.simulator = simulator
         self.preset = preset
-        self.train = train
-        self.held_out = _thinned(held_out, _HELD_OUT_PAIRS)
+        self._lessons = lessons
         self.seed = seed
         self.progress = Progress()
         self.last_loss = math.nan
-        self._loss = loss
         self._start_stage()
 
     @property
@@ -160,7 +157,7 @@ class Trainer(Generic[R]):
             "best_step": progress.best_step,
             "best": dict(progress.best),
             "model": dict(self.simulator.state_dict()),
-            "optimizer": self._optimizer.state_dict(),
+            "learner": self._learner.state(),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -169,13 +166,13 @@ class Trainer(Generic[R]):
         self.progress = Progress(**{name: state[name] for name in names})
         self.simulator.load_state_dict(state["model"])
         self._start_stage()
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._learner.load_state(state["learner"])
 
     def _start_stage(self) -> None:
         self._learning = self.stage.parameters(self.simulator)
         self._set_free()
-        self._peak = self.preset.learning_rate * self.stage.learning_rate
-        self._optimizer = OPTIMIZERS[self.preset.optimizer](self._learning, self._peak)
+        self.lesson = self._lessons(self.stage)
+        self._learner = make_learner(self.simulator, self.lesson, self.preset, self.stage)
 
     def _set_free(self) -> None:
         """Let what learns learn, and nothing else: several trainers may share a model."""
@@ -188,18 +185,17 @@ class Trainer(Generic[R]):
         self.progress.step = end
         self.restore_best()
         if self.progress.stage + 1 < len(self.preset.stages):
+            before = self.lesson
             self.progress.stage += 1
             self._start_stage()
+            if self.lesson is not before:
+                # Errors of another kind: the best so far is what this stage starts from.
+                self.progress.best_error = math.inf
+                self._evaluate()
 
     def _step(self, factor: float) -> None:
         step = self.progress.step
-        generator = torch.Generator().manual_seed(self.seed * _SEED_STRIDE + step)
-        rows = torch.randint(len(self.train), (self.preset.batch_size,), generator=generator)
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._peak * factor
-        self._optimizer.zero_grad()
-        loss = self._loss(self.simulator, self.train.rows(rows))
-        self.last_loss = loss.item()
+        self.last_loss = self._learner.step(self._batch(step), factor)
         if not math.isfinite(self.last_loss):
             self.restore_best()
             raise LossNotFiniteError(
@@ -208,15 +204,23 @@ class Trainer(Generic[R]):
                 f"{self.progress.best_step}) are kept. Look for outliers in the data, or use a "
                 "lower learning rate."
             )
-        loss.backward()
-        nn.utils.clip_grad_norm_(self._learning, self.preset.clip)
-        self._optimizer.step()
-        _settle(self._optimizer)
+
+    def _batch(self, step: int) -> R:
+        train, size = self.lesson.train, self.stage.batch_size or self.preset.batch_size
+        generator = torch.Generator().manual_seed(self.seed * _SEED_STRIDE + step)
+        if not self.stage.hard or self.lesson.residuals is None:
+            return train.rows(torch.randint(len(train), (size,), generator=generator))
+        pool = torch.randint(len(train), (_POOL * size,), generator=generator)
+        with torch.no_grad():
+            errors = self.lesson.residuals(self.simulator, train.rows(pool)).square().mean(1)
+        n_hard = round(self.stage.hard * size)
+        hard = pool[errors.topk(n_hard).indices]
+        return train.rows(torch.cat([pool[: size - n_hard], hard]))
 
     @torch.no_grad()
     def _evaluate(self) -> float:
         """Held-out error of the model as it is; keeps the weights if they are the best."""
-        error = float(self._loss(self.simulator, self.held_out))
+        error = float(self.lesson.loss(self.simulator, self.lesson.held_out))
         progress = self.progress
         if error < progress.best_error or not progress.best:
             progress.best_error, progress.best_step = error, progress.step
@@ -237,19 +241,3 @@ def steps_within(trainers: Sequence[Trainer[Any]], seconds: float) -> int:
 
 def _cosine(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
-
-
-def _thinned(pairs: R, most: int) -> R:
-    every = max(1, math.ceil(len(pairs) / most))
-    return pairs.rows(torch.arange(0, len(pairs), every))
-
-
-def _settle(optimizer: torch.optim.Optimizer) -> None:
-    """Lay the optimizer's matrices out row by row, as they will be after a save and a load.
-
-    A product with a transposed layout may round differently; resumed fits must not differ.
-    """
-    for state in optimizer.state.values():
-        for value in state.values():
-            if isinstance(value, list):
-                value[:] = [v.contiguous() if isinstance(v, Tensor) else v for v in value]

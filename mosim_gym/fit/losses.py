@@ -10,9 +10,12 @@ from torch import Tensor
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import unknown_name
 from mosim_gym.fit.pairs import Pairs
+from mosim_gym.fit.unrolls import Unrolls
 
 #: (model, pairs) -> a scalar, for the motion.
 Loss = Callable[[Simulator, Pairs], Tensor]
+#: (model, pairs) -> ``(N, k)``, whose mean square is the loss of the same name.
+Residuals = Callable[[Simulator, Pairs], Tensor]
 
 
 def whitened_increment(simulator: Simulator, pairs: Pairs) -> Tensor:
@@ -42,6 +45,32 @@ def state_mse(simulator: Simulator, pairs: Pairs) -> Tensor:
     return loss
 
 
+def whitened_residuals(simulator: Simulator, pairs: Pairs) -> Tensor:
+    """Errors ``(N, nv)`` of the velocity increment, in units of its std in training.
+
+    The rates of activations are left out: they are linear, and solved for beforehand.
+    """
+    _, rates = simulator.advance(pairs.state, pairs.action, pairs.n_steps)
+    predicted = simulator.features.to_local(pairs.state.qpos, rates.acceleration)
+    return (predicted - pairs.acceleration) / simulator.acceleration_scale
+
+
+def unrolled_residuals(simulator: Simulator, unrolls: Unrolls) -> Tensor:
+    """Errors ``(N, h (nq + nv))`` of the states passed, in units of their std in training."""
+    state, errors = unrolls.start, []
+    for t in range(unrolls.actions.shape[1]):
+        for _ in range(simulator.config.integrator_steps):
+            state = simulator.apply_rates(state, simulator.rates(state, unrolls.actions[:, t]))
+        errors += [state.qpos - unrolls.qpos[:, t], state.qvel - unrolls.qvel[:, t]]
+    return torch.cat(errors, 1) / unrolls.spread.repeat(len(errors) // 2)
+
+
+def unrolled_error(simulator: Simulator, unrolls: Unrolls) -> Tensor:
+    """Mean square of the `unrolled_residuals`."""
+    return unrolled_residuals(simulator, unrolls).square().mean()
+
+
+RESIDUALS: dict[str, Residuals] = {"whitened_increment": whitened_residuals}
 LOSSES: dict[str, Loss] = {"whitened_increment": whitened_increment, "state_mse": state_mse}
 
 

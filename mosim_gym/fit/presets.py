@@ -10,7 +10,7 @@ import torch
 from pytorch_optimizer import SOAP
 from torch import nn
 
-from mosim_gym.dynamics.config import Flavour, ModelConfig
+from mosim_gym.dynamics.config import Flavour, ModelConfig, Precision
 from mosim_gym.errors import unknown_name
 from mosim_gym.fit.stages import Part, Stage
 from mosim_gym.robots.spec import Integrator, RobotSpec
@@ -25,7 +25,7 @@ class Preset:
         model: the shape of the model; integrator and steps are the body's own if `own_integrator`.
         own_integrator: step as MuJoCo steps this body: its integrator, at its physics step.
         loss: a name in `mosim_gym.fit.losses`.
-        optimizer: a name in `OPTIMIZERS`.
+        optimizer: a name in `OPTIMIZERS`, or `LEVENBERG_MARQUARDT`.
         learning_rate: at the start of a stage; falls to 0 along a cosine.
         batch_size: pairs a step.
         clip: largest norm of the gradient.
@@ -71,6 +71,8 @@ def adam(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Op
 
 
 OPTIMIZERS = {"soap": soap, "adam": adam}
+#: Not an optimiser of torch: it solves for the weights; see `mosim_gym.fit.levenberg`.
+LEVENBERG_MARQUARDT = "levenberg_marquardt"
 
 DEFAULT = Preset(
     name="default",
@@ -115,7 +117,34 @@ PAPER = Preset(
     ),
 )
 
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DEFAULT, PAPER)}
+#: For contact-free bodies of hinges and slides: the Lagrangian is learned, exactly where the data
+#: is. Few weights, solved for in float64: first the motion, then how its limits harden.
+LAGRANGIAN = Preset(
+    name="lagrangian",
+    model=ModelConfig(predictor="lagrangian", precision=Precision.FLOAT64),
+    own_integrator=True,
+    loss="whitened_increment",
+    optimizer=LEVENBERG_MARQUARDT,
+    learning_rate=3e-3,
+    batch_size=1024,
+    clip=1.0,
+    steps=70,
+    patience=0.5,
+    stages=(
+        Stage(Part.OUTLINE, share=4.0),
+        Stage(Part.PREDICTOR, share=3.0, batch_size=4096, hard=0.5),
+    ),
+)
+
+#: The same mechanics for more than three hinges: the mass matrix and the potential are networks.
+LAGRANGIAN_NETWORK = dataclasses.replace(
+    DEFAULT,
+    name="lagrangian_network",
+    model=ModelConfig(predictor="lagrangian", width=64, blocks=2),
+)
+
+_ALL = (DEFAULT, LAGRANGIAN, LAGRANGIAN_NETWORK, PAPER)
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ALL}
 
 
 def get_preset(preset: str | Preset) -> Preset:

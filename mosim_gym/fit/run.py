@@ -17,8 +17,8 @@ from mosim_gym.errors import MosimError
 from mosim_gym.evaluate.acceptance import accept
 from mosim_gym.fit.card import write_card
 from mosim_gym.fit.interrupts import StoppedBetweenStepsError
+from mosim_gym.fit.lessons import Lessons
 from mosim_gym.fit.loop import LossNotFiniteError, Trainer, steps_within
-from mosim_gym.fit.losses import get_loss
 from mosim_gym.fit.pairs import data_fingerprint, learn_scales, make_pairs
 from mosim_gym.fit.presets import Preset
 from mosim_gym.fit.resume import differences, read_state, write_state
@@ -57,9 +57,8 @@ class Run:
             simulator = self.simulator = Simulator(dataset.spec, config)
         pairs = make_pairs(simulator, train)
         learn_scales(simulator, pairs)
-        other = make_pairs(simulator, held_out)
-        loss = get_loss(preset.loss)
-        self.trainers: list[Trainer[Any]] = [Trainer(simulator, preset, pairs, other, seed, loss)]
+        lessons = Lessons(simulator, preset.loss, train, held_out, pairs)
+        self.trainers: list[Trainer[Any]] = [Trainer(simulator, preset, lessons, seed)]
         if simulator.touch_head is not None:
             self.trainers.append(touch_trainer(simulator, preset, train, held_out, seed))
         self._states: list[Mapping[str, Any]] = []

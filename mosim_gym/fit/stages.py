@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from torch import nn
 
+from mosim_gym.dynamics.predictors import Detailed
 from mosim_gym.dynamics.simulator import Simulator
 
 
@@ -14,6 +15,9 @@ class Part(StrEnum):
     """The part of a model that a stage trains."""
 
     PREDICTOR = "predictor"
+    #: The predictor without what it names as its details, which would go astray before the rest
+    #: is about right.
+    OUTLINE = "outline"
     CORRECTOR = "corrector"
     JOINT = "joint"
     #: The head for touch sensors; `fit` trains it by itself, after the stages of a preset.
@@ -29,12 +33,22 @@ class Stage:
         share: of all steps, relative to the shares of the other stages.
         index: which corrector, for `Part.CORRECTOR`.
         learning_rate: factor on the preset's.
+        optimizer: instead of the preset's.
+        batch_size: instead of the preset's.
+        hard: share of a batch that is chosen for being hard: among eight times as many rows, those
+            with the largest errors.
+        unroll: control steps that the model is unrolled over; 1 learns from single steps, by the
+            preset's loss.
     """
 
     part: Part
     share: float = 1.0
     index: int = 0
     learning_rate: float = 1.0
+    optimizer: str | None = None
+    batch_size: int | None = None
+    hard: float = 0.0
+    unroll: int = 1
 
     @property
     def name(self) -> str:
@@ -52,6 +66,9 @@ class Stage:
         if self.part is Part.CORRECTOR:
             return list(simulator.correctors[self.index].parameters())
         parameters = list(simulator.predictor.parameters())
+        if self.part is Part.OUTLINE and isinstance(simulator.predictor, Detailed):
+            details = set(simulator.predictor.details())
+            return [parameter for parameter in parameters if parameter not in details]
         if simulator.activation is not None:
             parameters += list(simulator.activation.parameters())
         return parameters

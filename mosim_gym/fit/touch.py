@@ -10,8 +10,9 @@ from torch import Tensor
 
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.fit.lessons import Lesson, thinned
 from mosim_gym.fit.loop import Trainer
-from mosim_gym.fit.presets import Preset
+from mosim_gym.fit.presets import DEFAULT, LEVENBERG_MARQUARDT, Preset
 from mosim_gym.fit.stages import Part, Stage
 
 
@@ -62,5 +63,9 @@ def touch_trainer(
 ) -> Trainer[Readings]:
     """A trainer of the head alone, by the recipe the motion is learned by."""
     recipe = dataclasses.replace(preset, stages=(Stage(Part.TOUCH),))
+    if preset.optimizer == LEVENBERG_MARQUARDT:
+        # The head is a network: too many weights to solve for.
+        recipe = dataclasses.replace(recipe, optimizer=DEFAULT.optimizer, steps=DEFAULT.steps)
     readings, other = make_readings(simulator, train), make_readings(simulator, held_out)
-    return Trainer(simulator, recipe, readings, other, seed, touch_error)
+    lesson = Lesson(readings, thinned(other), touch_error)
+    return Trainer(simulator, recipe, lambda stage: lesson, seed)

@@ -172,7 +172,9 @@ def test_inverse_mass_is_positive_symmetric_and_blind_to_velocity() -> None:
     assert (inverse[0] == inverse[1]).all()
     torch.testing.assert_close(inverse[0], inverse[0].transpose(1, 2))
     assert (torch.linalg.eigvalsh(inverse[0]) >= 0).all()
-    inputs = Inputs(state.qpos, state.qvel, None, action, torch.zeros(4, 12).double())
+    inputs = Inputs(
+        state.qpos, state.qvel, None, action, torch.zeros(4, 12).double(), torch.ones(2).double()
+    )
     assert predictor(inputs).shape == (4, 2)
 
 

@@ -11,7 +11,14 @@ import torch
 from torch import Tensor
 
 from mosim_gym.data.dataset import Dataset
-from mosim_gym.evaluate.horizon import HorizonErrors, horizon_errors, measured_positions
+from mosim_gym.evaluate.baselines import ConstantVelocity
+from mosim_gym.evaluate.horizon import (
+    HorizonErrors,
+    horizon_errors,
+    measured_positions,
+    open_loop,
+    quantile,
+)
 from mosim_gym.robots.spec import Integrator, Joint, JointType, RobotSpec
 from tests.fit.fakes import Pendulum, pendulum_spec, write_dataset
 
@@ -51,6 +58,45 @@ def test_first_step_error_is_the_bias(pendulum: Dataset) -> None:
     torch.testing.assert_close(errors.squared, torch.full((600, 1), expected).double())
 
 
+def test_positions_and_velocities_apart(pendulum: Dataset) -> None:
+    errors = horizon_errors(Biased(pendulum.spec), pendulum.windows(30))
+    torch.testing.assert_close((errors.parts["qpos"] + errors.parts["qvel"]) / 2, errors.squared)
+    dt = pendulum.spec.control_dt
+    expected = torch.full((20,), (0.5 * dt) ** 2).double()
+    torch.testing.assert_close(errors.parts["qvel"][:, 0], expected)
+    at = errors.at(30)
+    assert at["seconds"] == 0.6 and at["mse_quantiles"]["0.5"] == at["mse_median"]
+    quantiles = list(at["mse_quantiles"].values())
+    assert quantiles == sorted(quantiles) and at["qpos_mse_mean"] < at["qvel_mse_mean"]
+
+
+def test_quantiles_are_no_nan_beside_infinity() -> None:
+    values = torch.tensor([1.0, 2.0, math.inf, math.inf])
+    assert [float(quantile(values, q)) for q in (0.0, 0.5, 0.95)] == [1, 2, math.inf]
+
+
+def test_short_and_long_rollouts(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", pendulum_spec(), episodes=3, length=250)
+    simulator = Pendulum(data.spec)
+    kinds = [(len(e.squared), e.horizon) for e in open_loop(simulator, data)]
+    assert kinds == [(6, 100), (3, 250)]
+    assert [e.horizon for e in open_loop(simulator, data, 120)] == [100, 120]
+    assert [len(e.squared) for e in open_loop(simulator, data, 50)] == [15]
+
+
+def test_constant_velocity_is_right_without_forces(pendulum: Dataset) -> None:
+    baseline, windows = ConstantVelocity(pendulum.spec), pendulum.windows(20)
+    moved = baseline.rollout(windows.start, windows.actions)
+    state = windows.start
+    for t in range(20):
+        state = baseline.step(state, windows.actions[:, t])
+    torch.testing.assert_close(moved.qpos[:, -1], state.qpos)
+    torch.testing.assert_close(moved.qvel[:, -1], windows.start.qvel)
+    errors = horizon_errors(baseline, windows)
+    assert not errors.diverged.any() and errors.mse(20).median() > 1e-2
+    assert errors.mse(20).median() > horizon_errors(Biased(pendulum.spec), windows).mse(20).median()
+
+
 def test_chunks_change_nothing(pendulum: Dataset) -> None:
     windows = pendulum.windows(20)
     whole = horizon_errors(Biased(pendulum.spec), windows)
@@ -77,7 +123,9 @@ def test_rollouts_that_diverge_at_once_are_never_valid(pendulum: Dataset) -> Non
     assert errors.diverged.all() and errors.trusted_horizon == 0
     assert (errors.share_valid == 0).all()
     summary = errors.summary((1, 10))
-    assert summary["by_horizon"]["10"] == {"mse_mean": None, "mse_median": None, "share_valid": 0}
+    at = summary["by_horizon"]["10"]
+    assert at["share_valid"] == 0 and at["mse_mean"] is at["mse_median"] is None
+    assert set(at["mse_quantiles"].values()) == {at["qpos_mse_mean"], at["qvel_mse_median"]}
 
 
 def test_a_rollout_is_infinitely_wrong_from_where_it_diverges(pendulum: Dataset) -> None:

@@ -1,0 +1,73 @@
+"""Joint limits as MuJoCo has them: soft constraints, with parameters that are learned.
+
+A joint past its limit is asked for the acceleration ``-b v - k d r`` (r its depth, v its velocity)
+by a force that yields in proportion to how far it is from it, and that can only push back
+(documentation: Computation, Constraint model; `mj_makeImpedance`). What is learned are the
+stiffness k, the damping b, the impedance d over the depth, and the weight that the joint is taken
+to have.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mosim_gym.robots.spec import JointType, RobotSpec
+
+# MuJoCo's defaults, to start from: solref (.02, 1), solimp (.9, .95, .001).
+_SECONDS, _LEAST, _MOST, _WIDTH = 0.02, 0.9, 0.95, 1e-3
+
+
+class SoftLimits(nn.Module):
+    """What the limits of a body ask for; all ``(batch, nv)``, nothing where there is no limit.
+
+    Attributes:
+        n: limited joints.
+    """
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, spec: RobotSpec) -> None:
+        """Start at MuJoCo's default parameters."""
+        super().__init__()
+        ranges = [
+            j.range if j.type in (JointType.SLIDE, JointType.HINGE) else None for j in spec.joints
+        ]
+        self.n = sum(r is not None for r in ranges)
+        infinite = (-math.inf, math.inf)
+        bounds = torch.tensor([r or infinite for r in ranges], dtype=torch.float64)
+        self.register_buffer("low", bounds[:, 0], persistent=False)
+        self.register_buffer("high", bounds[:, 1], persistent=False)
+        nv = spec.nv
+        damping = 2 / (_MOST * _SECONDS)
+        self.log_damping = nn.Parameter(torch.full((nv,), math.log(damping)))
+        self.log_stiffness = nn.Parameter(torch.full((nv,), math.log(damping**2 / 4)))
+        self.log_weight = nn.Parameter(torch.zeros(nv))
+        self.log_width = nn.Parameter(torch.full((nv,), math.log(_WIDTH)))
+        self.logit_least = nn.Parameter(torch.full((nv,), math.log(_LEAST / (1 - _LEAST))))
+        self.logit_most = nn.Parameter(torch.full((nv,), math.log(_MOST / (1 - _MOST))))
+
+    def shape(self) -> list[nn.Parameter]:
+        """How the impedance rises with depth."""
+        return [self.log_width, self.logit_least, self.logit_most]
+
+    def forward(self, qpos: Tensor, qvel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Where a joint is past its limit, what is asked of it and how firmly.
+
+        Returns:
+            The side it is past (1 above, -1 below, 0 within); the acceleration asked for, in the
+            units of qvel per second; and the firmness, the inverse of MuJoCo's regularizer R, in
+            the units of a whitened mass.
+        """
+        past = qpos - torch.clamp(qpos, self.low, self.high)
+        depth = torch.clamp(past.abs() * torch.exp(-self.log_width), max=1.0)
+        least, most = torch.sigmoid(self.logit_least), torch.sigmoid(self.logit_most)
+        rise = torch.where(depth < 0.5, 2 * depth * depth, 1 - 2 * (1 - depth).square())
+        impedance = least + (most - least) * rise
+        asked = -torch.exp(self.log_damping) * qvel
+        asked = asked - torch.exp(self.log_stiffness) * impedance * past
+        firmness = impedance / (1 - impedance) * torch.exp(self.log_weight)
+        return torch.sign(past), asked, firmness
