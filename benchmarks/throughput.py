@@ -1,138 +1,130 @@
-"""Steps a second of every face of the learned reacher, beside true physics, in one run.
+"""Steps a second of every face beside true physics, three bodies, all of a body in one run.
 
-``horizon=50``, so resets are included; random actions drawn beforehand. Each figure is the best of
-several stretches, taken in rounds over all cases: a shared machine has slow minutes, and the best
-says what the code can do when nothing else runs. dm_control's own step is the yardstick.
+- reacher: the shipped checkpoint;
+- acrobot: a model of the default size that steps as MuJoCo does (RK4), untrained;
+- cheetah: a network of the size that worked best for it (256 units, 2 blocks), untrained.
 
-Run: python benchmarks/throughput.py [--quick]
+Speed does not depend on what the weights are, as long as the states stay in sight: the untrained
+models are scaled to hardly accelerate, so that no row diverges and is reset early. ``horizon=50``,
+so resets are included. All cases of a body take turns; "best" is the fastest of the repetitions
+(what the code can do when nothing else runs), "median" what it did on this machine.
+
+Run: python benchmarks/throughput.py [--quick] [--no-compile] [--body reacher]
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
+import dataclasses
+import tempfile
+from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-import numpy as np
 import torch
 from records import new_figure, save_figure, write_csv
-from tqdm import trange
 
-import mosim_gym
+from mosim_gym.bench.cases import BARE, SIZES
+from mosim_gym.bench.rivals import BATCH, SUITE
+from mosim_gym.bench.run import COMPILED, LEARNED, TRUE, Result, bench_task
+from mosim_gym.bench.timing import HORIZON
+from mosim_gym.dynamics.checkpoint import save_checkpoint
+from mosim_gym.dynamics.config import ModelConfig
+from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.fit.presets import DEFAULT
+from mosim_gym.registration import find_env
+from mosim_gym.tasks.mujoco import robot_of
 
-ENV_ID = "MoSim/reacher-easy-v0"
-HORIZON = 50
-STRETCH = 0.4  # seconds
-SIZES = (1, 16, 64, 256, 1024, 4096)
-
-
-def rate(step: Callable[[], Any], rows: int, seconds: float) -> float:
-    """Steps a second of all rows over a stretch of `seconds`."""
-    for _ in range(3):
-        step()
-    calls, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        step()
-        calls += 1
-    return calls * rows / (time.perf_counter() - start)
-
-
-def sb3_face(n: int, dynamics: str) -> Callable[[], Any]:
-    """A step of the SB3 face, VecMonitor included."""
-    env = mosim_gym.make_sb3_vec_env(
-        ENV_ID, n_envs=n, horizon=HORIZON, dynamics=dynamics, state_info=False
-    )
-    env.reset()
-    action = np.random.default_rng(0).uniform(-1, 1, (n, 2)).astype(np.float32)
-    return lambda: env.step(action)
-
-
-def vector_face(n: int, dynamics: str) -> Callable[[], Any]:
-    """A step of the Gymnasium vector face."""
-    env = gym.make_vec(ENV_ID, num_envs=n, horizon=HORIZON, dynamics=dynamics, state_info=False)
-    env.reset(seed=0)
-    action = np.random.default_rng(0).uniform(-1, 1, (n, 2)).astype(np.float32)
-    return lambda: env.step(action)
+QUICK_SIZES = (1, 64, 256)
+#: Largest acceleration of an untrained model, in rad/s^2 and m/s^2: next to nothing.
+GENTLE = 1e-3
+BODIES: dict[str, tuple[str, ModelConfig | None]] = {
+    "reacher": ("MoSim/reacher-easy-v0", None),
+    "acrobot": ("MoSim/acrobot-swingup-v0", DEFAULT.model),
+    "cheetah": ("MoSim/cheetah-run-v0", ModelConfig(width=256, blocks=2)),
+}
+LINES = (
+    (f"SB3 face, {LEARNED}", "C0", "-"),
+    (f"SB3 face, {COMPILED}", "C1", "-"),
+    (f"{BARE}, {LEARNED}", "C0", ":"),
+    (f"SB3 face, {TRUE}", "C2", "-"),
+    ("EnvPool", "C3", "-"),
+    (BATCH, "C4", ":"),
+    ("Shimmy in DummyVecEnv", "C5", "--"),
+    (SUITE, "black", ""),
+)
 
 
-def single_face(n: int, dynamics: str) -> Callable[[], Any]:
-    """A step of the Gymnasium face, with its wrappers, resets included."""
-    env = gym.make(ENV_ID, horizon=HORIZON, dynamics=dynamics, state_info=False)
-    env.reset(seed=0)
-    action = np.array([0.3, -0.4], dtype=np.float32)
-
-    def step() -> None:
-        if any(env.step(action)[2:4]):
-            env.reset()
-
-    return step
-
-
-def bare_simulator(n: int, dynamics: str) -> Callable[[], Any]:
-    """A step of the model alone: no observation, reward, reset or copy."""
-    simulator = mosim_gym.load_simulator("reacher")
-    state = mosim_gym.State.from_numpy(
-        {"qpos": np.zeros((n, 2)), "qvel": np.zeros((n, 2))}, dtype=simulator.dtype
-    )
-    action = torch.rand(n, 2) * 2 - 1
-
-    def step() -> None:
-        with torch.inference_mode():
-            simulator.step(state, action)
-
-    return step
+def untrained(env_id: str, model: ModelConfig, folder: Path) -> str:
+    """The checkpoint of an untrained model that steps as MuJoCo steps this body."""
+    row = find_env(env_id)
+    robot = robot_of(row.domain, row.task)
+    torch.manual_seed(0)
+    preset = dataclasses.replace(DEFAULT, model=model)
+    simulator = Simulator(robot, preset.model_config(robot, touch=bool(robot.touch)))
+    simulator.acceleration_scale.fill_(GENTLE)
+    card = "Untrained: for timing only."
+    return str(save_checkpoint(folder, simulator, acceptance={}, provenance={}, card=card))
 
 
-def suite_step(n: int, dynamics: str) -> Callable[[], Any]:
-    """A step of dm_control's own environment."""
-    from dm_control import suite
-
-    env = suite.load("reacher", "easy", {"random": 0})
-    env.reset()
-    action = np.array([0.3, -0.4])
-    return lambda: env.step(action)
+def draw(results: list[Result]) -> None:
+    """Steps a second by number of envs, a panel a body."""
+    figure = new_figure(width=4.5 * len(results), height=4.5)
+    panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
+    for axes, result in zip(panels, results, strict=True):
+        for what, colour, style in LINES:
+            mine = [t for t in result.timings if t.what == what]
+            axes.loglog(
+                [t.n_envs for t in mine],
+                [t.best for t in mine],
+                marker="o",
+                markersize=4,
+                color=colour,
+                linestyle=style,
+                label=what,
+            )
+        axes.set(title=result.env_id.split("/")[1], xlabel="environments")
+        axes.grid(alpha=0.3, which="both")
+    panels[0].set_ylabel("steps a second, best")
+    panels[-1].legend(fontsize=7)
+    save_figure(figure, "throughput")
 
 
 def main() -> None:
-    """Measure, write the table, draw it."""
+    """Measure body by body, write the table after each, draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    rounds = 2 if parser.parse_args().quick else 8
-    cases: list[tuple[str, Callable[[int, str], Callable[[], Any]], str, tuple[int, ...]]] = [
-        ("SB3 face, learned", sb3_face, "learned", SIZES),
-        ("vector face, learned", vector_face, "learned", SIZES),
-        ("single face, learned", single_face, "learned", (1,)),
-        ("bare simulator step", bare_simulator, "learned", SIZES),
-        ("SB3 face, mujoco", sb3_face, "mujoco", (1, 16, 64)),
-        ("single face, mujoco", single_face, "mujoco", (1,)),
-        ("dm_control suite.load().step", suite_step, "mujoco", (1,)),
-    ]
-    steps = {(label, n): make(n, dynamics) for label, make, dynamics, sizes in cases for n in sizes}
-    best = dict.fromkeys(steps, 0.0)
-    for _ in trange(rounds, desc="rounds"):
-        for (label, n), step in steps.items():
-            best[label, n] = max(best[label, n], rate(step, n, STRETCH))
-    rows = [
-        {"what": label, "n_envs": n, "steps_per_second": round(speed)}
-        for (label, n), speed in best.items()
-    ]
-    for row in rows:
-        print(f"{row['what']:<30} {row['n_envs']:>5} envs {row['steps_per_second']:>12,} steps/s")
-    threads = torch.get_num_threads()
-    write_csv(
-        "throughput", rows, horizon=HORIZON, env_id=ENV_ID, torch_threads=threads, rounds=rounds
-    )
-    figure = new_figure()
-    axes = figure.subplots()
-    for label, _, _, sizes in cases:
-        speeds = [row["steps_per_second"] for row in rows if row["what"] == label]
-        axes.loglog(sizes, speeds, marker="o", label=label)
-    axes.set(xlabel="environments", ylabel="steps a second", title=f"{ENV_ID}, {threads} threads")
-    axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize=8)
-    save_figure(figure, "throughput")
+    parser.add_argument("--quick", action="store_true", help="fewer envs and rounds")
+    parser.add_argument("--no-compile", action="store_true", help="leave compiled models out")
+    parser.add_argument("--body", choices=BODIES, action="append", help="one of them; repeat it")
+    arguments = parser.parse_args()
+    sizes = QUICK_SIZES if arguments.quick else SIZES
+    rounds = 2 if arguments.quick else 8
+    rows: list[dict[str, Any]] = []
+    results = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in arguments.body or BODIES:
+            env_id, model = BODIES[name]
+            checkpoint = model and untrained(env_id, model, Path(scratch) / name)
+            result = bench_task(
+                env_id,
+                checkpoint=checkpoint,
+                compile=not arguments.no_compile,
+                sizes=sizes,
+                rounds=rounds,
+            )
+            results.append(result)
+            print(f"\n{env_id}\n{result.text(sizes)}\n", flush=True)
+            rows += [{"env_id": env_id, **timing.row()} for timing in result.timings]
+            write_csv(
+                "throughput",
+                rows,
+                horizon=HORIZON,
+                torch_threads=torch.get_num_threads(),
+                rounds=rounds,
+                models={k: "shipped" if m is None else "untrained" for k, (_, m) in BODIES.items()},
+                memory_mib={r.env_id: {k: round(v) for k, v in r.memory.items()} for r in results},
+                left_out=sorted({line for r in results for line in r.missing}),
+            )
+    draw(results)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,14 @@ class Body:
 _TERRAIN = "its terrain is drawn anew at every reset and is no part of the state a model sees"
 
 BODIES = (
-    Body("acrobot", "592f9be8f7a25bee", 1, ("swingup", "swingup_sparse"), native=True),
+    Body(
+        "acrobot",
+        "592f9be8f7a25bee",
+        1,
+        ("swingup", "swingup_sparse"),
+        native=True,
+        checkpoint="acrobot",
+    ),
     Body("ball_in_cup", "6a0326cc36da2049", 10, ("catch",), native=True),
     Body(
         "cartpole",
@@ -53,6 +60,7 @@ BODIES = (
         1,
         ("balance", "balance_sparse", "swingup", "swingup_sparse"),
         native=True,
+        checkpoint="cartpole",
     ),
     Body("cartpole", "ce46eff915ad6cdb", 1, ("two_poles",), native=True),
     Body("cartpole", "ad1cceccc3ade080", 1, ("three_poles",), native=True),
@@ -73,8 +81,8 @@ BODIES = (
     Body("manipulator", "19ee923c9a832e32", 10, ("bring_peg",)),
     Body("manipulator", "23f25062e6c8080c", 10, ("insert_ball",)),
     Body("manipulator", "0641734ce193f421", 10, ("insert_peg",)),
-    Body("pendulum", "4ed2b2b4ed084331", 1, ("swingup",), native=True),
-    Body("point_mass", "dc046e9e4542f88c", 1, ("easy",), native=True),
+    Body("pendulum", "4ed2b2b4ed084331", 1, ("swingup",), native=True, checkpoint="pendulum"),
+    Body("point_mass", "dc046e9e4542f88c", 1, ("easy",), native=True, checkpoint="point_mass"),
     Body("point_mass", "2c602d57db35a37c", 1, ("hard",), native=True),
     Body("quadruped", "cef8a18172c70c04", 4, ("walk", "run")),
     Body("quadruped", "a6bcdb2dc257eff6", 4, ("escape",), unlearnable=_TERRAIN),

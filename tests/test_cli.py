@@ -1,5 +1,6 @@
 """The command line: parses, calls, prints; what is wrong comes back as one paragraph."""
 
+import dataclasses
 import re
 import sys
 
@@ -71,8 +72,10 @@ def test_collect_fit_evaluate_reset(run, tmp_path):
     assert code == 0, err
     assert str(model) in out
     assert load_checkpoint(model).spec == dataset.spec
-    code, out, _ = run("evaluate", model, "--data", data, "--horizon", 5)
-    assert code == 0 and "MSE mean" in out and out.splitlines()[-1].split()[0] == "5"
+    figures = tmp_path / "figures"
+    code, out, _ = run("evaluate", model, "--data", data, "--horizon", 5, "--out", figures)
+    assert code == 0 and "constant velocity" in out and "Jacobian off by" in out
+    assert {path.name for path in figures.iterdir()} == {"evaluation.json", "0-data.png"}
     env = gym.make("MoSim/reacher-easy-v0", checkpoint=str(model), resets=str(data))
     start = env.reset(seed=0)[1]["mosim/state"]["qpos"]
     recorded = np.concatenate([episode.qpos for episode in dataset.episodes])
@@ -89,6 +92,29 @@ def test_collect_is_the_same_for_the_same_seed_and_goes_on(run, tmp_path):
     np.testing.assert_array_equal(one[0].action, two[0].action)
 
 
+def test_evaluate_collects_fresh_motion_where_none_is_given(run, model, monkeypatch, tmp_path):
+    monkeypatch.setattr("mosim_gym.evaluate.report.FRESH_EPISODES", 2)
+    out = tmp_path / "out"
+    code, text, err = run(
+        *("evaluate", model, "--baseline", "reacher", "--horizon", 40, "--out", out, "--quiet")
+    )
+    assert code == 0, err
+    assert len(Dataset.open(out / "fresh")) == 2
+    assert (out / "evaluation.json").is_file() and (out / "0-fresh.png").is_file()
+    assert "mine was accepted as trusted for 40 steps; here 0.0% are valid then." in text.replace(
+        str(model), "mine"
+    )
+
+
+def test_evaluate_says_what_a_body_without_a_task_needs(run, tmp_path):
+    spec = dataclasses.replace(robot_of("reacher", "easy"), name="arm", fingerprint="other")
+    simulator = Simulator(spec, ModelConfig(width=8, blocks=1))
+    mine = save_checkpoint(tmp_path / "arm", simulator, acceptance={}, provenance={}, card="")
+    code, _, err = run("evaluate", mine, "--out", tmp_path / "out")
+    assert code == 2 and re.search(r"a body \(arm\) without a task here.*--data DATASET", err)
+    assert not (tmp_path / "out").exists()
+
+
 WRONG = [
     (("card", "reachr"), "Unknown checkpoint 'reachr'"),
     (("collect", "reachr", "--out", "{out}"), "domain or task 'reachr'. Did you mean 'reacher'"),
@@ -96,6 +122,7 @@ WRONG = [
     (("train", "MoSim/reacher-easy-v0", "--algo", "sax", "--out", "{out}"), "'sax'.*'sac'"),
     (("fit", "{out}/none", "--out", "{out}/model"), "none"),
     (("evaluate", "nothing", "--data", "{out}"), "Unknown checkpoint 'nothing'"),
+    (("evaluate", "reacher", "--data", "{out}/none", "--out", "{out}"), "none"),
     (("collect", "reacher", "--out", "{out}", "--episodes", "0"), "--episodes"),
     (("collect", "reacher"), "out"),
     (("explode",), "explode"),
@@ -116,6 +143,6 @@ def test_an_interrupt_ends_with_130(run, monkeypatch, tmp_path):
     def interrupted(name):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_find_task", interrupted)
+    monkeypatch.setattr(cli.models, "_find_task", interrupted)
     code, _, err = run("collect", "reacher", "--out", tmp_path / "out")
     assert code == 130 and "Traceback" not in err

@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.envs.compiling import compile_method
 from mosim_gym.envs.engine import Fields, Reading, Seed
 from mosim_gym.tasks.base import Task
 from mosim_gym.types import Array, Float64Array, State
 
-#: Up to so many rows, threads wait for each other longer than they work.
-_FEW_ROWS = 512
+#: Up to so many multiplications in its largest layer, a step is left to one thread: 7,000 rows of
+#: 48 units, or 256 of 256. Two threads on two idle cores win from a fourth of that on, 1.6 times at
+#: the most; but where another process keeps a core busy they wait for each other and lose 50 times.
+_LITTLE_WORK = 2**24
+
+
+class Moved(NamedTuple):
+    """What one step of all rows gave, ``(n, ...)``.
+
+    Attributes:
+        state: the states arrived at.
+        observation: there, in native order.
+        reward: for arriving there, float64.
+        diverged: which states or observations are not to be used, bool.
+        terminated: which rows have ended, bool; ``None`` for a task that never ends.
+    """
+
+    state: State
+    observation: Tensor
+    reward: Tensor
+    diverged: Tensor
+    terminated: Tensor | None
 
 
 class LearnedEngine:
@@ -25,22 +48,35 @@ class LearnedEngine:
         simulator: the learned model; defines the body, dtype and device.
         task: what is observed and rewarded.
         num_envs: number of rows.
+        compile: step by code compiled for this model, task and number of rows.
+
+    Raises:
+        MosimError: if it cannot be compiled.
     """
 
-    def __init__(self, simulator: Simulator, task: Task[Any], num_envs: int) -> None:
+    def __init__(
+        self, simulator: Simulator, task: Task[Any], num_envs: int, *, compile: bool = False
+    ) -> None:
         """See the class."""
         self.simulator = simulator.eval().requires_grad_(False)
-        _pin(self.simulator)
         self.task = task
         self.robot = simulator.spec
         self.layout = task.layout
         self.context_size = task.context_size
         self.num_envs = num_envs
-        self._touch_columns = [self.robot.touch.index(name) for name in task.touch]
         self._every_row = np.arange(num_envs)
+        widest = max((weights.numel() for weights in simulator.parameters()), default=0)
+        self._one_thread = num_envs * widest <= _LITTLE_WORK
+        self._touch_columns = [self.robot.touch.index(name) for name in task.touch]
         anywhere = self._cast(task.initial_states(1, np.random.default_rng(0)))
         self._state = anywhere[torch.zeros(num_envs, dtype=torch.int64)]
         self._observation = self._observed(self._state)
+        _pin(self.simulator)
+        self._move = self._moved
+        if compile:
+            still = self._state.qvel.new_zeros(num_envs, self.robot.nu)
+            with self.threads(), torch.inference_mode():
+                self._move = compile_method(self._moved, self._state, still)
 
     def seed(self, rows: Sequence[int], seeds: Sequence[Seed]) -> None:
         """Nothing to seed: rows draw from the generator handed to `begin`."""
@@ -48,10 +84,7 @@ class LearnedEngine:
     @torch.inference_mode()
     def begin(self, rows: Array, given: Fields, rng: np.random.Generator) -> None:
         """Start a new episode in `rows`; see `Engine`."""
-        drawn = self.task.initial_states(len(rows), rng).numpy()
-        if self.robot.na:
-            drawn.setdefault("act", np.zeros((len(rows), self.robot.na)))
-        entering = self._cast(State.from_numpy({**drawn, **given}))
+        entering = self._cast(self._starts(len(rows), given, rng))
         shown = self._observed(entering)
         if np.array_equal(rows, self._every_row):
             self._state, self._observation = entering, shown
@@ -60,40 +93,24 @@ class LearnedEngine:
             self._observation = self._observation.copy()
             self._observation[rows] = shown
 
+    @torch.inference_mode()
     def step(self, action: Float64Array) -> Reading:
         """One control step of every row; see `Engine`."""
-        threads = torch.get_num_threads()
-        if self.num_envs > _FEW_ROWS or threads == 1:
-            return self._step(action)
-        torch.set_num_threads(1)
-        try:
-            return self._step(action)
-        finally:
-            torch.set_num_threads(threads)
-
-    @torch.inference_mode()
-    def _step(self, action: Float64Array) -> Reading:
         control = torch.from_numpy(action).to(self.simulator.device, self.simulator.dtype)
-        moved = self.simulator.step(self._state, control)
-        measured = self._measured(moved, control)
-        observation = self.task.observe(measured).cpu().numpy()
-        diverged = ~self.simulator.is_valid(moved).cpu().numpy()
-        # A state may be finite and yet too large to be observed: cos(inf) is NaN.
-        finite = np.isfinite(observation)
-        if not finite.all():
-            diverged |= ~finite.all(1)
+        with self.threads():
+            moved = self._move(self._state, control)
+        state, observation = moved.state, moved.observation.cpu().numpy()
+        reward, diverged = moved.reward.cpu().numpy(), moved.diverged.cpu().numpy()
+        if moved.terminated is None:
+            terminated = np.zeros(self.num_envs, dtype=bool)
+        else:
+            terminated = moved.terminated.cpu().numpy()
         if diverged.any():
             lost = torch.from_numpy(diverged)
-            moved = moved.replace_rows(lost, self._state[lost])
-            measured = self._measured(moved, control)
-            observation = self.task.observe(measured).cpu().numpy()
-        self._state, self._observation = moved, observation
-        reward = self.task.reward(measured).cpu().numpy().astype(np.float64)
-        reward[diverged] = 0.0
-        ended = self.task.terminated(measured)
-        terminated = np.zeros_like(diverged)
-        if ended is not None:
-            terminated = ended.cpu().numpy() & ~diverged
+            state = state.replace_rows(lost, self._state[lost])
+            observation = np.where(diverged[:, None], self._observation, observation)
+            reward, terminated = np.where(diverged, 0.0, reward), terminated & ~diverged
+        self._state, self._observation = state, observation
         return Reading(observation, reward, terminated, diverged)
 
     def observe(self) -> Array:
@@ -114,20 +131,61 @@ class LearnedEngine:
             'Physics-step states come from dynamics="mujoco"; a learned model has none.'
         )
 
+    @contextmanager
+    def threads(self) -> Iterator[None]:
+        """Let torch use as many threads as a step is worth."""
+        threads = torch.get_num_threads()
+        if not self._one_thread or threads == 1:
+            yield
+            return
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+    def _starts(self, n: int, given: Fields, rng: np.random.Generator) -> State:
+        needed = {"qpos", "qvel", "context"} if self.context_size else {"qpos", "qvel"}
+        if needed <= given.keys():
+            # A draw of some tasks costs milliseconds of physics a row.
+            activation = {"act": np.zeros((n, self.robot.na))} if self.robot.na else {}
+            return State.from_numpy({**activation, **given})
+        drawn = self.task.initial_states(n, rng)
+        if self.robot.na and drawn.act is None:
+            drawn = dataclasses.replace(drawn, act=drawn.qvel.new_zeros(n, self.robot.na))
+        return State.from_numpy({**drawn.numpy(), **given}) if given else drawn
+
+    def _moved(self, state: State, control: Tensor) -> Moved:
+        """All of a step that is done in torch, as one function of tensors."""
+        moved = self.simulator.step(state, control)
+        measured = self._measured(moved, control)
+        observation = self.task.observe(measured)
+        # A state may be finite and yet too large to be observed: cos(inf) is NaN.
+        seen = (observation.abs() <= torch.finfo(observation.dtype).max).all(1)
+        return Moved(
+            moved,
+            observation,
+            self.task.reward(measured).double(),
+            ~(self.simulator.is_valid(moved) & seen),
+            self.task.terminated(measured),
+        )
+
+    def _measured(self, state: State, control: Tensor) -> Any:
+        touch = None
+        if self._touch_columns:
+            touch = self.simulator.touch(state, control)[:, self._touch_columns]
+        return self.task.measure(state, control, touch)
+
     @torch.inference_mode()
     def _observed(self, state: State) -> Array:
         still = state.qvel.new_zeros(len(state), self.robot.nu)
-        observation: Array = self.task.observe(self._measured(state, still)).cpu().numpy()
+        with self.threads():
+            observation: Array = self.task.observe(self._measured(state, still)).cpu().numpy()
         return observation
 
-    def _measured(self, state: State, action: Tensor) -> Any:
-        touch = None
-        if self._touch_columns:
-            touch = self.simulator.touch(state, action)[:, self._touch_columns]
-        return self.task.measure(state, action, touch)
-
     def _cast(self, state: State) -> State:
-        return state.to(self.simulator.dtype).to(self.simulator.device)
+        device, dtype = self.simulator.device, self.simulator.dtype
+        return State(**{name: value.to(device, dtype) for name, value in state.items()})
 
 
 def _pin(model: nn.Module) -> None:

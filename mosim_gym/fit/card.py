@@ -161,6 +161,12 @@ def _told(simulator: Simulator) -> str:
         told.append("that ground position (and, for a free root, heading) does not matter")
     if spec.context_inputs:
         told.append(f"the {spec.context_inputs} numbers of the context, which change the motion")
+    if config.predictor == "lagrangian":
+        told.append(
+            "Lagrange's equations for a chain of its joints (a mass matrix and a potential of the "
+            "positions, linear damping, actuators by their gains) and MuJoCo's formula for a soft "
+            "joint limit, which starts from MuJoCo's default parameters"
+        )
     n_weights = sum(p.numel() for p in simulator.parameters())
     return (
         f"Told: {', '.join(told)}. Learned: everything else, by a `{config.predictor}` predictor "

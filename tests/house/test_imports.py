@@ -30,8 +30,9 @@ ROOMS: dict[str, set[str]] = {
     # The table of ids: rooms that are asked for a task by its name look it up here.
     "registration": {"errors", "tasks"},
     "envs": BASE | {"data", "dynamics", "tasks", "registration"},
-    "planning": BASE | {"dynamics", "tasks"},
+    "planning": BASE | {"data", "dynamics", "tasks", "registration", "envs"},
     "rl": BASE | {"data", "dynamics", "tasks", "registration", "envs", "evaluate"},
+    "bench": BASE | {"dynamics", "tasks", "registration", "envs"},
 }
 #: These compose all the rooms.
 EVERYWHERE = {"", "cli", "__main__"}
@@ -42,6 +43,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
         "tasks.mujoco",
         "tasks.contexts",
         "tasks.suite_batch",
+        "tasks.true_simulator",
         "tasks.make_banks",
         "tasks.render",
         "robots.tree",
@@ -49,14 +51,15 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
         "robots.fingerprint",
         "data.collect",
         "data.state_info",
+        "bench.rivals",
     ),
-    "gymnasium": ("", "registration", "envs.*", "data.*", "rl.*", "cli"),
-    "stable_baselines3": ("envs.sb3", "data.sb3", "data.policies", "rl.*"),
+    "gymnasium": ("", "registration", "envs.*", "data.*", "rl.*", "bench.*", "cli.*"),
+    "stable_baselines3": ("envs.sb3", "data.sb3", "data.policies", "rl.*", "bench.*"),
     "dm_env": ("envs.*", "tasks.mujoco", "data.collect"),
 }
 LIBRARIES["dm_control"] = LIBRARIES["mujoco"]
 LIBRARIES["sb3_contrib"] = LIBRARIES["stable_baselines3"]
-LIBRARIES["shimmy"] = ()
+LIBRARIES["shimmy"] = LIBRARIES["envpool"] = ("bench.rivals",)
 
 #: (module, imported): why this one exception is right.
 EXCEPTIONS: dict[tuple[str, str], str] = {}

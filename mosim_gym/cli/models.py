@@ -1,0 +1,181 @@
+"""Commands about data and models: list, card, collect, fit, evaluate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mosim_gym.cli.app import OptionalOut, Out, Quiet, Seed, app
+from mosim_gym.errors import MosimError, unknown_name
+from mosim_gym.registration import ROWS, TaskRow
+
+
+@app.command("list")
+def list_command() -> None:
+    """Show the environments and the shipped checkpoints."""
+    from mosim_gym.dynamics.catalogue import list_checkpoints
+
+    shipped = {summary.name: summary for summary in list_checkpoints()}
+    print("Environments (gym.make id, its learned model, what reads observation and reward):")
+    for row in ROWS:
+        model = shipped.get(row.body.checkpoint or "")
+        made = "collect, then fit" if row.body.unlearnable is None else "true physics only"
+        state = f"checkpoint {model.name}" if model else made
+        reader = "torch" if row.body.native else "dm_control"
+        print(f"  mosim_gym:{row.env_id:<34} {state:<20} {reader}")
+    print("Checkpoints (mosim-gym card NAME shows one):")
+    for summary in shipped.values():
+        trusted = summary.trusted_horizon
+        print(f"  {summary.name:<12} {summary.spec.name}, trusted for {trusted} control steps")
+
+
+@app.command()
+def card(checkpoint: Annotated[str, typer.Argument(help="A shipped name or a folder.")]) -> None:
+    """Show what a checkpoint was made from and how far it can be trusted."""
+    from mosim_gym.dynamics.catalogue import find_checkpoint
+    from mosim_gym.dynamics.summary import read_summary
+
+    print(read_summary(find_checkpoint(checkpoint)).card)
+
+
+@app.command()
+def collect(
+    task: Annotated[str, typer.Argument(help="A domain (reacher), task or environment id.")],
+    out: Out,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes the folder shall hold.")] = 300,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="An SB3 agent (.zip, partly pickled: only one you trust); random by default."
+        ),
+    ] = None,
+    resample: Annotated[float, typer.Option(help="Chance a step of a new random action.")] = 0.2,
+    zeros: Annotated[float, typer.Option(help="Share of new random actions that is zero.")] = 0.1,
+    noise: Annotated[float, typer.Option(help="Noise on recorded qpos and qvel (std).")] = 0.0,
+    substeps: Annotated[bool, typer.Option(help="Also store physics-step states.")] = False,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Record episodes of true physics; run it again to go on after an interruption."""
+    import gymnasium as gym
+
+    from mosim_gym.data.collect import collect as record
+    from mosim_gym.data.policies import AgentPolicy, HeldRandomPolicy
+
+    row = _find_task(task)
+    env = gym.make(row.env_id, dynamics="mujoco", substeps=substeps)
+    space: Any = env.action_space
+    acting = (
+        HeldRandomPolicy(space.low, space.high, resample, zeros)
+        if policy is None
+        else AgentPolicy(policy)
+    )
+    record(
+        env,
+        out,
+        episodes=episodes,
+        policy=acting,
+        seed=seed,
+        noise=noise,
+        substeps=substeps,
+        progress=not quiet,
+        # What never ends of itself is cut as everything else is.
+        max_episode_steps=None if row.max_episode_steps else 1000,
+    )
+
+
+@app.command()
+def fit(
+    data: Annotated[Path, typer.Argument(help="A folder made by mosim-gym collect.")],
+    out: Out,
+    preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Optimiser steps; the preset's by default.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Instead of --steps; turned into steps once.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads torch computes with.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with an unfinished fit.")] = True,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model on recorded motion.
+
+    Run it again to go on after an interruption; a finished fit is done anew and replaces --out.
+    """
+    from mosim_gym.fit.trainer import fit as train_model
+
+    result = train_model(
+        data,
+        out=out,
+        preset=preset,
+        steps=steps,
+        minutes=minutes,
+        seed=seed,
+        threads=threads,
+        resume=resume,
+        progress=not quiet,
+        command=" ".join(["mosim-gym", *sys.argv[1:]]),
+    )
+    print(f"{result.steps} steps in {result.seconds:.0f} s; checkpoint written to {result.path}")
+    card(str(result.path))
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[str, typer.Argument(help="A shipped name or a folder.")],
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="A dataset it was not trained on; repeat it. Collected by default."),
+    ] = None,
+    baseline: Annotated[
+        list[str] | None, typer.Option(help="Another checkpoint, for the same table; repeat it.")
+    ] = None,
+    horizon: Annotated[
+        int | None, typer.Option(min=1, help="Control steps of a rollout; whole episodes.")
+    ] = None,
+    out: OptionalOut = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure models on motion they were not trained on: figures, pictures, JSON.
+
+    Without --data, 200 episodes of the body's own task under held random actions are collected
+    first, with a seed of their own, and kept in --out (about a minute).
+    """
+    from mosim_gym.dynamics.checkpoint import load_checkpoint
+    from mosim_gym.evaluate.compare import Truth
+    from mosim_gym.evaluate.report import FRESH_EPISODES, FRESH_SEED, report
+    from mosim_gym.tasks.energy import EnergyReader
+    from mosim_gym.tasks.true_simulator import TrueSimulator
+
+    checkpoints = {name: load_checkpoint(name) for name in (checkpoint, *(baseline or ()))}
+    robot = checkpoints[checkpoint].spec
+    body = (robot.fingerprint, robot.n_substeps)
+    row = next((r for r in ROWS if (r.body.fingerprint, r.body.n_substeps) == body), None)
+    out = out or Path("runs") / f"evaluate-{Path(checkpoint).name}"
+    if not data:
+        if row is None:
+            raise MosimError(
+                f"{checkpoint} models a body ({robot.name}) without a task here to collect fresh "
+                "motion of. Give --data DATASET."
+            )
+        data = [out / "fresh"]
+        collect(row.name, data[0], FRESH_EPISODES, seed=FRESH_SEED, quiet=quiet)
+    truth = None
+    if row is not None:
+        true = TrueSimulator(row.domain, row.task, threads=1)
+        truth = Truth(true.step, EnergyReader(row.domain, row.task))
+    report(checkpoints, data, out, longest=horizon, truth=truth)
+
+
+def _find_task(name: str) -> TaskRow:
+    """The row of a domain (its first task), a ``domain-task`` or an environment id."""
+    for row in ROWS:
+        if name.removeprefix("mosim_gym:") in (row.domain, row.name, row.env_id):
+            return row
+    valid = {row.domain for row in ROWS} | {row.name for row in ROWS}
+    raise unknown_name("domain or task", name, valid)

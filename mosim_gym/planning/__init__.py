@@ -1,0 +1,1 @@
+"""Planning with a simulator: sampled futures (MPPI, CEM), replanned at every step."""
