@@ -21,7 +21,7 @@ def test_a_device_that_is_not_there_is_named(checkpoint):
 
 
 def test_load_refuses_an_observation_order(checkpoint):
-    with pytest.raises(MosimError, match=r"leave obs_order out"):
+    with pytest.raises(MosimError, match=r"does not take obs_order: it gives dm_control.s own dict"):
         mosim_gym.load("reacher", "easy", checkpoint=checkpoint, obs_order="sorted")
 
 
@@ -72,3 +72,16 @@ def test_horizons_may_be_numpy_integers(checkpoint):
     env.reset(seed=0)
     env.step(np.zeros(2))
     assert env.step(np.zeros(2))[3]
+
+
+@pytest.mark.parametrize("name", ["environment_kwargs", "visualize_reward"])
+def test_load_names_what_it_cannot_take_of_suite_load(checkpoint, name):
+    with pytest.raises(MosimError, match=rf"load\(\) does not take {name}: "):
+        mosim_gym.load("reacher", "easy", checkpoint=checkpoint, **{name: True})
+
+
+def test_load_knows_its_control_step_and_has_no_physics(checkpoint):
+    env = mosim_gym.load("reacher", "easy", checkpoint=checkpoint)
+    assert env.control_timestep() == pytest.approx(0.02)
+    with pytest.raises(AttributeError, match="no physics of dm_control's"):
+        _ = env.physics
