@@ -1,15 +1,16 @@
-"""Steps a second of every face beside true physics, three bodies, all of a body in one run.
+"""Steps a second of every face beside true physics, all models of one body in one run.
 
-- reacher: the shipped checkpoint;
-- acrobot: a model of the default size that steps as MuJoCo does (RK4), untrained;
+- reacher: the shipped checkpoint, a network of 48 units;
+- acrobot: the shipped checkpoint, Lagrangian, float64, RK4 as MuJoCo;
+- acrobot_network: a network of the default size, RK4, untrained;
 - cheetah: a network of the size that worked best for it (256 units, 2 blocks), untrained.
 
-Speed does not depend on what the weights are, as long as the states stay in sight: the untrained
-models are scaled to hardly accelerate, so that no row diverges and is reset early. ``horizon=50``,
+A network's speed does not depend on its weights as long as the states stay in sight: the untrained
+ones are scaled to hardly accelerate, so that no row diverges and is reset early. ``horizon=50``,
 so resets are included. All cases of a body take turns; "best" is the fastest of the repetitions
 (what the code can do when nothing else runs), "median" what it did on this machine.
 
-Run: python benchmarks/throughput.py [--quick] [--no-compile] [--body reacher]
+Run: python benchmarks/throughput.py [--quick] [--no-compile] [--model reacher]
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ from mosim_gym.tasks.mujoco import robot_of
 QUICK_SIZES = (1, 64, 256)
 #: Largest acceleration of an untrained model, in rad/s^2 and m/s^2: next to nothing.
 GENTLE = 1e-3
-BODIES: dict[str, tuple[str, ModelConfig | None]] = {
+MODELS: dict[str, tuple[str, ModelConfig | None]] = {
     "reacher": ("MoSim/reacher-easy-v0", None),
-    "acrobot": ("MoSim/acrobot-swingup-v0", DEFAULT.model),
+    "acrobot": ("MoSim/acrobot-swingup-v0", None),
+    "acrobot_network": ("MoSim/acrobot-swingup-v0", DEFAULT.model),
     "cheetah": ("MoSim/cheetah-run-v0", ModelConfig(width=256, blocks=2)),
 }
 LINES = (
@@ -66,11 +68,11 @@ def untrained(env_id: str, model: ModelConfig, folder: Path) -> str:
     return str(save_checkpoint(folder, simulator, acceptance={}, provenance={}, card=card))
 
 
-def draw(results: list[Result]) -> None:
-    """Steps a second by number of envs, a panel a body."""
-    figure = new_figure(width=4.5 * len(results), height=4.5)
-    panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
-    for axes, result in zip(panels, results, strict=True):
+def draw(results: dict[str, Result]) -> None:
+    """Steps a second by number of envs, a panel a model."""
+    figure = new_figure(width=10, height=4 * ((len(results) + 1) // 2))
+    panels = figure.subplots((len(results) + 1) // 2, 2, sharex=True, sharey=True, squeeze=False)
+    for axes, (name, result) in zip(panels.flat, results.items(), strict=False):
         for what, colour, style in LINES:
             mine = [t for t in result.timings if t.what == what]
             axes.loglog(
@@ -82,10 +84,9 @@ def draw(results: list[Result]) -> None:
                 linestyle=style,
                 label=what,
             )
-        axes.set(title=result.env_id.split("/")[1], xlabel="environments")
+        axes.set(title=name, xlabel="environments", ylabel="steps a second, best")
         axes.grid(alpha=0.3, which="both")
-    panels[0].set_ylabel("steps a second, best")
-    panels[-1].legend(fontsize=7)
+    panels[0, 0].legend(fontsize=7)
     save_figure(figure, "throughput")
 
 
@@ -94,15 +95,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer envs and rounds")
     parser.add_argument("--no-compile", action="store_true", help="leave compiled models out")
-    parser.add_argument("--body", choices=BODIES, action="append", help="one of them; repeat it")
+    parser.add_argument("--model", choices=MODELS, action="append", help="one of them; repeat it")
     arguments = parser.parse_args()
     sizes = QUICK_SIZES if arguments.quick else SIZES
     rounds = 2 if arguments.quick else 8
     rows: list[dict[str, Any]] = []
-    results = []
+    results: dict[str, Result] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        for name in arguments.body or BODIES:
-            env_id, model = BODIES[name]
+        for name in arguments.model or MODELS:
+            env_id, model = MODELS[name]
             checkpoint = model and untrained(env_id, model, Path(scratch) / name)
             result = bench_task(
                 env_id,
@@ -111,18 +112,18 @@ def main() -> None:
                 sizes=sizes,
                 rounds=rounds,
             )
-            results.append(result)
-            print(f"\n{env_id}\n{result.text(sizes)}\n", flush=True)
-            rows += [{"env_id": env_id, **timing.row()} for timing in result.timings]
+            results[name] = result
+            print(f"\n{name}\n{result.text(sizes)}\n", flush=True)
+            rows += [{"model": name, "env_id": env_id, **timing.row()} for timing in result.timings]
             write_csv(
                 "throughput",
                 rows,
                 horizon=HORIZON,
                 torch_threads=torch.get_num_threads(),
                 rounds=rounds,
-                models={k: "shipped" if m is None else "untrained" for k, (_, m) in BODIES.items()},
-                memory_mib={r.env_id: {k: round(v) for k, v in r.memory.items()} for r in results},
-                left_out=sorted({line for r in results for line in r.missing}),
+                models={k: "shipped" if m is None else "untrained" for k, (_, m) in MODELS.items()},
+                memory_mib={k: r.memory for k, r in results.items()},
+                left_out=sorted({line for r in results.values() for line in r.missing}),
             )
     draw(results)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import resource
 import sys
+from pathlib import Path
 
 from mosim_gym.envs.options import WorldOptions
 
@@ -37,6 +38,12 @@ def _grown(env_id: str, n_envs: int, options: WorldOptions) -> float:
 
 def _peak() -> float:
     """Most memory this process ever held, in MiB."""
-    # In KiB on Linux, in bytes on macOS.
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        # In KiB, on macOS in bytes.
+        unit = 2**20 if sys.platform == "darwin" else 2**10
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    # Not getrusage: on Linux a child begins with the peak of the process that started it.
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 2**10

@@ -20,6 +20,8 @@ SUITE = "dm_control suite.load().step (no resets)"
 BATCH = "mujoco.batch step (no task, no resets)"
 #: Rows of what steps them one after the other, or a process each.
 FEW = 8
+#: EnvPool keeps a model of 12 MB and more an environment.
+_MOST_IN_POOL = 256
 
 
 def rival_cases(row: TaskRow, sizes: Sequence[int]) -> tuple[list[Case], list[str]]:
@@ -43,7 +45,7 @@ def rival_cases(row: TaskRow, sizes: Sequence[int]) -> tuple[list[Case], list[st
 
         name = _envpool_name(row)
         if name in envpool.list_all_envs():
-            cases += [_envpool(name, n) for n in sizes]
+            cases += [_envpool(name, n) for n in sizes if n <= _MOST_IN_POOL]
         else:
             missing.append(f"EnvPool is left out: it has no {name}")
     return cases, missing

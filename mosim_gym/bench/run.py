@@ -30,13 +30,13 @@ class Result:
 
     env_id: str
     timings: list[Timing]
-    memory: dict[str, float]
+    memory: dict[str, int]
     missing: list[str]
 
     def text(self, sizes: Sequence[int]) -> str:
         """Table and verdicts."""
         held = [
-            f"SB3 face, {what}: {mib:,.0f} MiB above the import at {max(sizes)} envs."
+            f"SB3 face, {what}: {mib:,} MiB above the import at {max(sizes)} envs."
             for what, mib in self.memory.items()
         ]
         return "\n".join([table(self.timings), *verdicts(self.timings), *held, *self.missing])
@@ -47,6 +47,7 @@ def bench_task(
     *,
     checkpoint: str | None = None,
     compile: bool = False,
+    rivals: bool = True,
     sizes: Sequence[int] = SIZES,
     rounds: int = 8,
     stretch: float = 0.2,
@@ -58,6 +59,7 @@ def bench_task(
         env_id: such as "MoSim/reacher-easy-v0".
         checkpoint: the model; the task's own by default.
         compile: time the compiled model too.
+        rivals: time what others offer too.
         sizes: numbers of envs.
         rounds: turns of every case.
         stretch: seconds of a turn.
@@ -74,10 +76,10 @@ def bench_task(
         fast = cast(WorldOptions, {**model, "compile": True})
         cases += face_cases(row, fast, sizes, COMPILED) + bare_cases(row, fast, sizes, COMPILED)
     cases += face_cases(row, true, sizes, TRUE)
-    rivals, missing = rival_cases(row, sizes)
+    others, missing = rival_cases(row, sizes) if rivals else ([], [])
     memory = {
-        label: memory_above_import(row.env_id, max(sizes), options)
+        label: round(memory_above_import(row.env_id, max(sizes), options))
         for label, options in ((LEARNED, model), (TRUE, true))
     }
-    timings = measure([*cases, *rivals], rounds=rounds, stretch=stretch, progress=progress)
+    timings = measure([*cases, *others], rounds=rounds, stretch=stretch, progress=progress)
     return Result(row.env_id, timings, memory, missing)

@@ -152,6 +152,7 @@ def bench(
     compile: Annotated[
         bool, typer.Option("--compile", help="Time the compiled model too.")
     ] = False,
+    rivals: Annotated[bool, typer.Option(help="Time suite, Shimmy and EnvPool too.")] = True,
     envs: Annotated[int, typer.Option(min=1, help="Most environments at once.")] = 4096,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of everything; the best counts.")] = 8,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the table (CSV).")] = None,
@@ -168,6 +169,7 @@ def bench(
         env_id,
         checkpoint=checkpoint,
         compile=compile,
+        rivals=rivals,
         sizes=sizes,
         rounds=rounds,
         progress=not quiet,

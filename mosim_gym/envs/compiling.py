@@ -24,7 +24,7 @@ _NUMBER = itertools.count()
 def compile_method(method: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Callable[P, R]:
     """A method of tensors compiled for the shapes and device of these arguments alone.
 
-    It is compiled here and now (some ten seconds, less when torch has it in its cache), for as many
+    It is compiled here and now (half a minute, less when torch has it in its cache), for as many
     threads as torch has set, so that what goes wrong is told before the first step. Weights may
     still be changed in place.
 

@@ -30,7 +30,7 @@ class Moved(NamedTuple):
         state: the states arrived at.
         observation: there, in native order.
         reward: for arriving there, float64.
-        diverged: which states or observations are not to be used, bool.
+        diverged: which states are not to be used, bool.
         terminated: which rows have ended, bool; ``None`` for a task that never ends.
     """
 
@@ -101,6 +101,10 @@ class LearnedEngine:
             moved = self._move(self._state, control)
         state, observation = moved.state, moved.observation.cpu().numpy()
         reward, diverged = moved.reward.cpu().numpy(), moved.diverged.cpu().numpy()
+        # A state may be finite and yet too large to be observed: cos(inf) is NaN.
+        seen = np.isfinite(observation)
+        if not seen.all():
+            diverged = diverged | ~seen.all(1)
         if moved.terminated is None:
             terminated = np.zeros(self.num_envs, dtype=bool)
         else:
@@ -159,14 +163,11 @@ class LearnedEngine:
         """All of a step that is done in torch, as one function of tensors."""
         moved = self.simulator.step(state, control)
         measured = self._measured(moved, control)
-        observation = self.task.observe(measured)
-        # A state may be finite and yet too large to be observed: cos(inf) is NaN.
-        seen = (observation.abs() <= torch.finfo(observation.dtype).max).all(1)
         return Moved(
             moved,
-            observation,
+            self.task.observe(measured),
             self.task.reward(measured).double(),
-            ~(self.simulator.is_valid(moved) & seen),
+            ~self.simulator.is_valid(moved),
             self.task.terminated(measured),
         )
 

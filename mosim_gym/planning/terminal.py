@@ -67,7 +67,8 @@ class SwingUp:
     Args:
         tree: a chain of hinges, upright where all are at 0, hanging where the first is at pi.
         energy: cost of lacking what lies between hanging and upright.
-        bend: cost of a bend of a further hinge, by the chord: twice the sine of half the angle.
+        bend: cost of a radian of a further hinge, whole turns included: the soonest way to energy
+            is to spin the last link, and no way leads on from there.
         spin: cost of a rad/s of a further hinge.
     """
 
@@ -84,7 +85,7 @@ class SwingUp:
     def __call__(self, state: State) -> Tensor:
         """Minus the costs, ``(batch,)``; 0 at the goal."""
         missing = (self._energy(state) - self._goal).abs()
-        bend = 2 * (state.qpos[:, 1:] / 2).sin().abs().sum(1)
+        bend = state.qpos[:, 1:].abs().sum(1)
         spin = state.qvel[:, 1:].abs().sum(1)
         return -(self._per_joule * missing + self._bend * bend + self._spin * spin)
 
@@ -158,10 +159,9 @@ def _regulator_cost(a: Tensor, b: Tensor) -> Tensor:
 def swing_up_and_catch(dynamics: Dynamics, tree: Tree) -> TerminalValue:
     """For the acrobot: gain energy, straighten, and be caught upright.
 
-    The energy alone is reached soonest by spinning the lower arm, which the price on bend and spin
-    makes unattractive; and it is blind to falling slowly from upright, which `Catch` is not.
+    Energy is blind to falling slowly from upright, which `Catch` is not.
     """
-    swing, catch = SwingUp(tree, energy=200.0, bend=10.0, spin=2.0), Catch(dynamics)
+    swing, catch = SwingUp(tree, energy=200.0, bend=5.0, spin=2.0), Catch(dynamics)
     return lambda state: swing(state) + 100 * catch(state)
 
 

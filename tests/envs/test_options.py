@@ -21,7 +21,7 @@ def test_a_device_that_is_not_there_is_named(checkpoint):
 
 
 def test_load_refuses_an_observation_order(checkpoint):
-    with pytest.raises(MosimError, match=r"does not take obs_order: it gives dm_control.s own dict"):
+    with pytest.raises(MosimError, match=r"does not take obs_order: it gives dm_control"):
         mosim_gym.load("reacher", "easy", checkpoint=checkpoint, obs_order="sorted")
 
 

@@ -71,9 +71,9 @@ def test_swing_up_is_best_with_the_energy_of_the_upright_body():
     assert value(upright).item() == pytest.approx(0, abs=1e-9)
     assert value(hanging).item() == pytest.approx(-8)
     bent = value(chain([0, np.pi, 0, 0])).item()
-    assert bent == pytest.approx(-8 / 4 - 4 * 2)
-    # A whole turn is no bend.
-    assert value(chain([0, 2 * np.pi, 0, 0])).item() == pytest.approx(0, abs=1e-9)
+    assert bent == pytest.approx(-8 / 4 - 4 * np.pi)
+    # A whole turn is what spinning leads to.
+    assert value(chain([0, 2 * np.pi, 0, 0])).item() == pytest.approx(-4 * 2 * np.pi)
 
 
 def test_the_regulator_is_the_known_one_of_a_puck():
