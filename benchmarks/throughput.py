@@ -83,13 +83,13 @@ def measure(name: str, sizes: Sequence[int], rounds: int, compile: bool) -> Resu
 
 
 def rows_of(name: str, result: Result) -> list[dict[str, Any]]:
-    """Rows of the CSV: timings, then memory in MiB in the column of the best."""
+    """Rows of the CSV: timings, then memory in MiB in the column of the speed."""
     env_id = MODELS[name][0]
     rows = [{"model": name, "env_id": env_id, **timing.row()} for timing in result.timings]
     blank = dict.fromkeys(rows[0], "")
     return rows + [
         {**blank, "model": name, "env_id": env_id, "what": f"MiB above the import, {what}",
-         "n_envs": SIZES[-1], "best": mib}
+         "n_envs": SIZES[-1], "steps_per_second": mib}
         for what, mib in result.memory.items()
     ]  # fmt: skip
 
@@ -104,7 +104,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
             mine = [row for row in rows if (row["model"], row["what"]) == (name, what)]
             axes.loglog(
                 [int(row["n_envs"]) for row in mine],
-                [float(row["best"]) for row in mine],
+                [float(row["steps_per_second"]) for row in mine],
                 marker="o",
                 markersize=4,
                 color=colour,
