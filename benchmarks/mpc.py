@@ -27,7 +27,8 @@ TASKS = (
     "MoSim/reacher-easy-v0",
 )
 ARMS = ("learned", "mujoco")
-SEED = 40_000
+# The presets were tuned on other seeds (7, 40000 and their neighbours).
+SEED = 50_000
 
 
 def row_of(env_id: str, arm: str, planner: str, result: PlanResult) -> dict[str, Any]:
