@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mosim_gym.cli.app import OptionalOut, Out, Quiet, Seed, app
+from mosim_gym.cli.app import CheckpointOption, OptionalOut, Out, Quiet, Seed, app
 
 
 @app.command()
@@ -19,9 +19,7 @@ def train(
         int | None, typer.Option(min=1, help="Gradient updates; the preset's by default.")
     ] = None,
     dynamics: Annotated[str, typer.Option(help="Train on: learned or mujoco.")] = "learned",
-    checkpoint: Annotated[
-        str | None, typer.Option(help="The model; the task's own by default.")
-    ] = None,
+    checkpoint: CheckpointOption = None,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -50,9 +48,7 @@ def train(
 @app.command()
 def plan(
     env_id: Annotated[str, typer.Argument(help="Such as MoSim/acrobot-swingup-v0.")],
-    checkpoint: Annotated[
-        str | None, typer.Option(help="The model; the task's own by default.")
-    ] = None,
+    checkpoint: CheckpointOption = None,
     dynamics: Annotated[str, typer.Option(help="Plan with: learned or mujoco.")] = "learned",
     planner: Annotated[str, typer.Option(help="mppi or cem.")] = "mppi",
     horizon: Annotated[
@@ -109,9 +105,7 @@ def render(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Control steps.")] = 250,
     every: Annotated[int, typer.Option(min=1, help="Draw every so many steps.")] = 2,
-    checkpoint: Annotated[
-        str | None, typer.Option(help="The model; the task's own by default.")
-    ] = None,
+    checkpoint: CheckpointOption = None,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -146,9 +140,7 @@ def bench(
     env_id: Annotated[
         str, typer.Argument(help="Such as MoSim/cheetah-run-v0.")
     ] = "MoSim/reacher-easy-v0",
-    checkpoint: Annotated[
-        str | None, typer.Option(help="The model; the task's own by default.")
-    ] = None,
+    checkpoint: CheckpointOption = None,
     compile: Annotated[
         bool, typer.Option("--compile", help="Time the compiled model too.")
     ] = False,

@@ -18,3 +18,6 @@ Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
 OptionalOut = Annotated[Path | None, typer.Option("--out", help="Where to write.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
+CheckpointOption = Annotated[
+    str | None, typer.Option("--checkpoint", help="The model; the task's own by default.")
+]

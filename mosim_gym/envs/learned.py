@@ -67,7 +67,7 @@ class LearnedEngine:
         self._every_row = np.arange(num_envs)
         widest = max((weights.numel() for weights in simulator.parameters()), default=0)
         self._one_thread = num_envs * widest <= _LITTLE_WORK
-        self._touch_columns = [self.robot.touch.index(name) for name in task.touch]
+        self._touch_columns = self.robot.touch_columns(task.touch)
         anywhere = self._cast(task.initial_states(1, np.random.default_rng(0)))
         self._state = anywhere[torch.zeros(num_envs, dtype=torch.int64)]
         self._observation = self._observed(self._state)

@@ -37,6 +37,7 @@ class MujocoEngine:
         self._recording = substeps
         self.num_envs = rows.num_rows
         self.robot = rows.robot
+        self._touch_columns = rows.robot.touch_columns(task.touch) if task else []
         self.layout = rows.layout
         self.context_size = 0 if rows.place is None else rows.place.size
         self._observation = np.zeros((self.num_envs, self.layout.size))
@@ -92,9 +93,8 @@ class MujocoEngine:
         if task is None:
             return self._rows.read()
         touch = None
-        if task.touch:
-            columns = [self.robot.touch.index(name) for name in task.touch]
-            touch = torch.from_numpy(self._rows.touch()[:, columns])
+        if self._touch_columns:
+            touch = torch.from_numpy(self._rows.touch()[:, self._touch_columns])
         measured = task.measure(State.from_numpy(self.state()), torch.from_numpy(action), touch)
         ended = task.terminated(measured)
         terminated = np.zeros(self.num_envs, dtype=bool) if ended is None else ended.numpy()

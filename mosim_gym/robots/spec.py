@@ -7,6 +7,7 @@ checkpoints, so that nothing downstream needs MuJoCo.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -147,6 +148,10 @@ class RobotSpec:
             for joint in self.joints
             for k in range(joint.type.nq)
         )
+
+    def touch_columns(self, names: Sequence[str]) -> list[int]:
+        """Where the readings of these sensors are among all of `touch`."""
+        return [self.touch.index(name) for name in names]
 
     def require_same_body(self, other: RobotSpec, whose: str) -> None:
         """Raise unless `other` moves like this body.

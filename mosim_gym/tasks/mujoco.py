@@ -111,9 +111,12 @@ def domain_of(env: Environment) -> str:
 def seed(env: Environment, value: int | np.random.RandomState) -> None:
     """Make the next reset the first of `suite.load(..., task_kwargs={"random": value})`."""
     # The suite offers no other way to seed a task than to load it anew.
-    if not isinstance(value, np.random.RandomState):
-        value = np.random.RandomState(value)
-    env.task._random = value
+    env.task._random = random_state(value)
+
+
+def random_state(value: int | np.random.RandomState) -> np.random.RandomState:
+    """dm_control's kind of generator, of a seed or as it is."""
+    return value if isinstance(value, np.random.RandomState) else np.random.RandomState(value)
 
 
 def context_of(env: Environment) -> Float64Array | None:

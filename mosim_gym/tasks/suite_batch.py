@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
-from mujoco.batch import Batch, SimulationError
+from mujoco.batch import Batch
 
 from mosim_gym.tasks import mujoco as suite
 from mosim_gym.tasks.contexts import context_place
+from mosim_gym.tasks.failures import failing_rows
 from mosim_gym.tasks.layout import ObservationLayout
 from mosim_gym.types import Array, Float64Array
 
@@ -66,6 +67,7 @@ class SuiteBatch:
         self.place = context_place(self.env)
         self._model, self._data = self.env.physics.model.ptr, self.env.physics.data.ptr
         self._batch = Batch(self._model, num_rows, persistent=True)
+        self._fields = ["qpos", "qvel"] + (["act"] if self.robot.na else [])
         self._context = {
             name: self._batch.expand(name) for name in (self.place.fields if self.place else ())
         }
@@ -79,8 +81,7 @@ class SuiteBatch:
 
     def seed(self, row: int, value: int | np.random.RandomState) -> None:
         """Let `row` go on as `suite.load(..., task_kwargs={"random": value})` would."""
-        random = value if isinstance(value, np.random.RandomState) else _random(value)
-        self._random[row] = random
+        random = self._random[row] = suite.random_state(value)
         if self.place is not None and self.place.drawn_at_load:
             domain, task, kwargs = self._names
             loaded = suite.load_dm_env(domain, task, {**kwargs, "random": random})
@@ -120,10 +121,9 @@ class SuiteBatch:
 
     def step_recorded(self, action: Float64Array) -> tuple[Array, dict[str, Float64Array]]:
         """As `step`; also the states after each physics step, ``(n, n_substeps, .)``."""
-        names = ["qpos", "qvel"] + (["act"] if self.robot.na else [])
         with self._guarded() as diverged:
             self._ctrl[:] = action
-            trace = self._batch.rollout(self.robot.n_substeps, record=names)
+            trace = self._batch.rollout(self.robot.n_substeps, record=self._fields)
             self._batch.forward(stage=_VELOCITY_STAGE)
         self._readings = self._sensors[:, self._touch]
         return diverged, trace
@@ -147,9 +147,9 @@ class SuiteBatch:
             touch: readings of the touch sensors ``(k, ns)``, instead of those computed.
         """
         k = len(action)
-        for name in ("qpos", "qvel", "act"):
-            if name in fields:
-                self._batch.bind(name)[:k] = fields[name]
+        for name in self._fields:
+            # No activation means none at work, not what the row had before.
+            self._batch.bind(name)[:k] = fields.get(name, 0.0)
         self._ctrl[:k] = action
         if self.place is not None:
             rows = {name: field[:k] for name, field in self._context.items()}
@@ -177,8 +177,7 @@ class SuiteBatch:
 
     def state(self) -> dict[str, Float64Array]:
         """Fresh arrays of the states of all rows, ``(n, .)``."""
-        names = ["qpos", "qvel"] + (["act"] if self.robot.na else [])
-        fields = {name: np.array(self._batch.bind(name)) for name in names}
+        fields = {name: np.array(self._batch.bind(name)) for name in self._fields}
         if self.place is not None:
             fields["context"] = self.place.read(self._context)
         return fields
@@ -202,17 +201,10 @@ class SuiteBatch:
     def _guarded(self) -> Iterator[Array]:
         """Rows that MuJoCo warns of or fails in go back to where they were (and are told)."""
         before = self._batch.state.copy()
-        # MuJoCo counts anew when it resets a body that has failed.
-        self._batch.warning[:] = 0
-        diverged = np.zeros(self.num_rows, dtype=bool)
-        try:
-            yield diverged
-        except SimulationError as error:
-            diverged[error.ids] = True
-        # dm_control takes every warning for a failure (Physics.check_invalid_state).
-        diverged |= self._batch.warning.any((1, 2))
-        if diverged.any():
-            self._batch.state[diverged] = before[diverged]
+        with failing_rows(self._batch) as failed:
+            yield failed
+        if failed.any():
+            self._batch.state[failed] = before[failed]
 
 
 def _is_uneven(model: mujoco.MjModel) -> bool:
@@ -227,7 +219,3 @@ def _touch_columns(model: mujoco.MjModel) -> list[int]:
 
 def _flat(observation: Mapping[str, Any]) -> Float64Array:
     return np.concatenate([np.ravel(part) for part in observation.values()])
-
-
-def _random(seed: int) -> np.random.RandomState:
-    return np.random.RandomState(seed)

@@ -8,14 +8,15 @@ from typing import Any
 import mujoco
 import numpy as np
 import torch
-from mujoco.batch import Batch, SimulationError
+from mujoco.batch import Batch
 from torch import Tensor
 
 from mosim_gym.errors import MosimError
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.tasks import mujoco as suite
 from mosim_gym.tasks.contexts import context_place
-from mosim_gym.types import Array, Float64Array, State
+from mosim_gym.tasks.failures import failing_rows
+from mosim_gym.types import Float64Array, State
 
 
 class TrueSimulator:
@@ -96,7 +97,9 @@ class TrueSimulator:
         batch.bind("ctrl")[:] = _array(action)
         if self._place is not None and state.context is not None:
             self._place.write(self._context, _array(state.context))
-        lost = self._advance() | ~alive
+        with failing_rows(batch) as failed:
+            batch.step(nstep=self.spec.n_substeps)
+        lost = failed | ~alive
         fields = {name: batch.bind(name).copy() for name in ("qpos", "qvel", "act")}
         for value in fields.values():
             value[lost] = np.nan
@@ -107,18 +110,6 @@ class TrueSimulator:
     def is_valid(self, state: State) -> Tensor:
         """Which rows are finite, ``(batch,)`` bool."""
         return state.isfinite()
-
-    def _advance(self) -> Array:
-        batch = self._batch
-        batch.warning[:] = 0
-        failed = np.zeros(batch.nsim, dtype=bool)
-        try:
-            batch.step(nstep=self.spec.n_substeps)
-        except SimulationError as error:
-            failed[error.ids] = True
-        # dm_control takes every warning for a failure (Physics.check_invalid_state).
-        lost: Array = failed | batch.warning.any((1, 2))
-        return lost
 
     def _enter(self, rows: int) -> None:
         """Make room for so many rows."""

@@ -42,6 +42,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "mujoco": (
         "tasks.mujoco",
         "tasks.contexts",
+        "tasks.failures",
         "tasks.suite_batch",
         "tasks.true_simulator",
         "tasks.make_banks",

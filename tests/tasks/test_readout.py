@@ -80,6 +80,17 @@ def test_a_state_mujoco_refuses_is_observed_as_nan(lost, caplog):
     assert torch.isnan(seen[0]).all() and torch.isfinite(seen[1]).all()
 
 
+def test_an_activation_that_is_not_given_is_zero():
+    task = ExactReadout("quadruped", "walk", 2)
+    state = task.initial_states(2, np.random.default_rng(0))
+    action = torch.zeros(2, 12, dtype=torch.float64)
+    busy = State(state.qpos, state.qvel, torch.full((2, 12), 0.5, dtype=torch.float64))
+    task.measure(busy, action)  # leaves its activations in the rows
+    given = task.observe(task.measure(State(state.qpos, state.qvel, 0 * busy.act), action))
+    left_out = task.observe(task.measure(State(state.qpos, state.qvel), action))
+    np.testing.assert_allclose(left_out, given, rtol=1e-6, atol=1e-6)
+
+
 def test_touch_can_be_told():
     plain, told = (ExactReadout("dog", "walk", 2, touch=touch) for touch in (False, True))
     assert plain.touch == () and len(told.touch) == 4
