@@ -1,0 +1,246 @@
+"""Description: what is told of a body and never learned, as plain data, read from any MJCF.
+
+Its tree of bodies and joints, its shapes, which of them can touch, what its actuators act on, and
+the options of the simulation; not its masses, inertias, damping, friction or motors' strength,
+which are `mosim_gym.articulated.physics`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mosim_gym.articulated.coverage import require_covered
+from mosim_gym.articulated.pairs import Pairs, pairs_of
+from mosim_gym.articulated.plain import from_plain, to_plain
+from mosim_gym.errors import MosimError
+from mosim_gym.robots.spec import Integrator
+from mosim_gym.robots.tree import IntArray, Sites, Tree
+from mosim_gym.types import Float64Array
+
+if TYPE_CHECKING:
+    import mujoco
+
+
+class Cone(StrEnum):
+    """Friction cones (documentation: Computation, Friction cones)."""
+
+    PYRAMIDAL = "pyramidal"
+    ELLIPTIC = "elliptic"
+
+
+class Activation(StrEnum):
+    """Actuators' own dynamics (documentation: Computation, Actuation model)."""
+
+    NONE = "none"
+    INTEGRATOR = "integrator"
+    FILTER = "filter"
+    FILTEREXACT = "filterexact"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Actuators:
+    """What actuators act on, and how.
+
+    Attributes:
+        names: as in the MJCF, or ``actuator<i>``.
+        joints: the length of each per unit of gear is this combination of the positions of hinges
+            and slides, ``(nu, njnt)``: one joint, or those of a fixed tendon.
+        activation: dynamics of each.
+        act_index: where its activation is in act, -1 without one, ``(nu,)``.
+        affine_gain: whether the gain depends on length and speed, ``(nu,)`` bool.
+        affine_bias: whether there is a bias, ``(nu,)`` bool.
+        ctrl_limited: whether controls are clamped, ``(nu,)`` bool.
+        ctrl_range: ``(nu, 2)``.
+        force_limited: ``(nu,)`` bool.
+        force_range: ``(nu, 2)``.
+        act_limited: ``(nu,)`` bool.
+        act_range: ``(nu, 2)``.
+    """
+
+    names: tuple[str, ...]
+    joints: Float64Array
+    activation: tuple[Activation, ...]
+    act_index: IntArray
+    affine_gain: NDArray[np.bool_]
+    affine_bias: NDArray[np.bool_]
+    ctrl_limited: NDArray[np.bool_]
+    ctrl_range: Float64Array
+    force_limited: NDArray[np.bool_]
+    force_range: Float64Array
+    act_limited: NDArray[np.bool_]
+    act_range: Float64Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Options:
+    """Options of the simulation (``mjOption``).
+
+    Attributes:
+        timestep: in seconds.
+        gravity: ``(3,)`` m/s^2; zeros where it is switched off.
+        integrator: of one physics step.
+        cone: of friction.
+        impratio: of friction to normal impedance.
+        constraints: whether there are limits, dry friction or contacts at all.
+        limits: whether joint limits hold.
+        friction_loss: whether there is dry friction.
+        contacts: whether geoms touch.
+        springs: whether joint springs pull.
+        dampers: whether joints are damped.
+        actuation: whether actuators act.
+        clamp_ctrl: whether controls are clamped to their ranges.
+        refsafe: whether time constants of constraints are kept above twice the time step.
+        implicit_damping: whether Euler steps damping implicitly.
+    """
+
+    timestep: float
+    gravity: Float64Array
+    integrator: Integrator
+    cone: Cone
+    impratio: float
+    constraints: bool
+    limits: bool
+    friction_loss: bool
+    contacts: bool
+    springs: bool
+    dampers: bool
+    actuation: bool
+    clamp_ctrl: bool
+    refsafe: bool
+    implicit_damping: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Description:
+    """A body as it is told.
+
+    Attributes:
+        tree: bodies, joints with their ranges, geoms; its masses and inertias are zeros, as they
+            are not told, and there are no sites.
+        weld: the body each is rigidly part of, ``(nbody,)``; 0 for what never moves.
+        pairs: of geoms that can touch.
+        actuators: what acts on it.
+        options: of the simulation.
+    """
+
+    tree: Tree
+    weld: IntArray
+    pairs: Pairs
+    actuators: Actuators
+    options: Options
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `from_json` gives the description back."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Description:
+        """A description from what `to_json` gave.
+
+        Raises:
+            MosimError: naming what is missing or wrong.
+        """
+        try:
+            return from_plain(cls, fields)
+        except (KeyError, TypeError, ValueError) as error:
+            raise MosimError(
+                f"Not the description of a body: {error!r}. It is written by mosim_gym."
+            ) from error
+
+
+def describe(model: mujoco.MjModel) -> Description:
+    """Read a compiled model.
+
+    Raises:
+        MosimError: listing everything the model uses that is not covered.
+    """
+    pairs = pairs_of(model)
+    require_covered(model, pairs)
+    return Description(
+        tree=_geometry(Tree.from_mujoco(model)),
+        weld=np.array(model.body_weldid, dtype=np.int64),
+        pairs=pairs,
+        actuators=_actuators(model),
+        options=_options(model),
+    )
+
+
+def _geometry(tree: Tree) -> Tree:
+    """The tree without what is not told."""
+    bodies = tree.bodies
+    blank = replace(
+        bodies,
+        mass=np.zeros_like(bodies.mass),
+        centre=np.zeros_like(bodies.centre),
+        inertia=np.zeros_like(bodies.inertia),
+        inertia_quaternion=np.tile([1.0, 0.0, 0.0, 0.0], (len(bodies.mass), 1)),
+    )
+    none = Sites((), np.zeros(0, np.int64), np.zeros((0, 3)), np.zeros((0, 4)), np.zeros((0, 3)))
+    return replace(tree, bodies=blank, sites=none)
+
+
+def _actuators(model: mujoco.MjModel) -> Actuators:
+    nu = int(model.nu)
+    activations = tuple(Activation)
+    return Actuators(
+        names=tuple(model.actuator(i).name or f"actuator{i}" for i in range(nu)),
+        joints=_transmission(model),
+        activation=tuple(activations[int(kind)] for kind in model.actuator_dyntype),
+        act_index=np.array(model.actuator_actadr, dtype=np.int64),
+        affine_gain=np.array(model.actuator_gaintype == 1),
+        affine_bias=np.array(model.actuator_biastype == 1),
+        ctrl_limited=np.array(model.actuator_ctrllimited, dtype=np.bool_),
+        ctrl_range=np.array(model.actuator_ctrlrange, dtype=np.float64),
+        force_limited=np.array(model.actuator_forcelimited, dtype=np.bool_),
+        force_range=np.array(model.actuator_forcerange, dtype=np.float64),
+        act_limited=np.array(model.actuator_actlimited, dtype=np.bool_),
+        act_range=np.array(model.actuator_actrange, dtype=np.float64),
+    )
+
+
+def _transmission(model: mujoco.MjModel) -> Float64Array:
+    joints = np.zeros((model.nu, model.njnt))
+    for i, target in enumerate(model.actuator_trnid[:, 0]):
+        if model.actuator_trntype[i] != _TENDON:
+            joints[i, target] = 1.0
+            continue
+        first = model.tendon_adr[target]
+        for wrap in range(first, first + model.tendon_num[target]):
+            joints[i, model.wrap_objid[wrap]] += model.wrap_prm[wrap]
+    return joints
+
+
+_TENDON = 3  # mjTRN_TENDON
+
+
+def _options(model: mujoco.MjModel) -> Options:
+    option = model.opt
+
+    def enabled(bit: int) -> bool:
+        return not option.disableflags & 1 << bit
+
+    # Bits: mjtDisableBit.
+    gravity = np.array(option.gravity, dtype=np.float64)
+    return Options(
+        timestep=float(option.timestep),
+        gravity=gravity if enabled(7) else np.zeros(3),
+        integrator=tuple(Integrator)[int(option.integrator)],
+        cone=tuple(Cone)[int(option.cone)],
+        impratio=float(option.impratio),
+        constraints=enabled(0),
+        limits=enabled(0) and enabled(3),
+        friction_loss=enabled(0) and enabled(2),
+        contacts=enabled(0) and enabled(4),
+        springs=enabled(5),
+        dampers=enabled(6),
+        actuation=enabled(11),
+        clamp_ctrl=enabled(8),
+        refsafe=enabled(12),
+        implicit_damping=enabled(15),
+    )
