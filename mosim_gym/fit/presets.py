@@ -88,6 +88,16 @@ DEFAULT = Preset(
     stages=(Stage(Part.PREDICTOR),),
 )
 
+#: For recorded states with noise: a single step's target is mostly noise, ten steps' is not.
+UNROLLED = dataclasses.replace(
+    DEFAULT,
+    name="unrolled",
+    stages=(
+        Stage(Part.PREDICTOR, share=4.0),
+        Stage(Part.PREDICTOR, learning_rate=0.3, batch_size=512, unroll=10),
+    ),
+)
+
 #: MoSim's own recipe (arXiv 2504.07095), the baseline of every table: raw inputs, one-step
 #: unweighted error, Adam, an adaptive solver, the predictor first, then its corrector, then both.
 PAPER = Preset(
@@ -117,6 +127,28 @@ PAPER = Preset(
     ),
 )
 
+#: What is tried first elsewhere, and the other baseline of every table: a plain network of raw
+#: states that tells the mean acceleration over a control step, one-step unweighted error, Adam.
+MLP = Preset(
+    name="mlp",
+    model=ModelConfig(
+        predictor="residual",
+        width=256,
+        blocks=2,
+        features=Flavour.RAW,
+        integrator="semi_implicit_euler",
+    ),
+    own_integrator=False,
+    loss="state_mse",
+    optimizer="adam",
+    learning_rate=1e-3,
+    batch_size=512,
+    clip=1.0,
+    steps=20_000,
+    patience=1.0,
+    stages=(Stage(Part.PREDICTOR),),
+)
+
 #: For contact-free bodies of hinges and slides: the Lagrangian is learned, exactly where the data
 #: is. Few weights, solved for in float64: first the motion, then how its limits harden.
 LAGRANGIAN = Preset(
@@ -136,6 +168,17 @@ LAGRANGIAN = Preset(
     ),
 )
 
+#: The same for recorded states with noise. Hard rows would be the noisiest ones.
+LAGRANGIAN_UNROLLED = dataclasses.replace(
+    LAGRANGIAN,
+    name="lagrangian_unrolled",
+    steps=40,
+    stages=(
+        Stage(Part.OUTLINE, share=2.0, batch_size=16_384),
+        Stage(Part.PREDICTOR, share=2.0, batch_size=2048, unroll=20),
+    ),
+)
+
 #: The same mechanics for more than three hinges: the mass matrix and the potential are networks.
 LAGRANGIAN_NETWORK = dataclasses.replace(
     DEFAULT,
@@ -143,7 +186,7 @@ LAGRANGIAN_NETWORK = dataclasses.replace(
     model=ModelConfig(predictor="lagrangian", width=64, blocks=2),
 )
 
-_ALL = (DEFAULT, LAGRANGIAN, LAGRANGIAN_NETWORK, PAPER)
+_ALL = (DEFAULT, UNROLLED, LAGRANGIAN, LAGRANGIAN_UNROLLED, LAGRANGIAN_NETWORK, MLP, PAPER)
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ALL}
 
 
