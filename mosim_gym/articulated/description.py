@@ -123,6 +123,9 @@ class Description:
         tree: bodies, joints with their ranges, geoms; its masses and inertias are zeros, as they
             are not told, and there are no sites.
         weld: the body each is rigidly part of, ``(nbody,)``; 0 for what never moves.
+        rubbing: which degrees of freedom have dry friction, ``(nv,)`` bool.
+        slides_only: bodies that do nothing but slide along their axes, free of all others,
+            ``(nbody,)`` bool (body_simple 2).
         pairs: of geoms that can touch.
         actuators: what acts on it.
         options: of the simulation.
@@ -130,6 +133,8 @@ class Description:
 
     tree: Tree
     weld: IntArray
+    rubbing: NDArray[np.bool_]
+    slides_only: NDArray[np.bool_]
     pairs: Pairs
     actuators: Actuators
     options: Options
@@ -165,6 +170,8 @@ def describe(model: mujoco.MjModel) -> Description:
     return Description(
         tree=_geometry(Tree.from_mujoco(model)),
         weld=np.array(model.body_weldid, dtype=np.int64),
+        rubbing=np.array(model.dof_frictionloss > 0),
+        slides_only=np.array(model.body_simple == 2),
         pairs=pairs,
         actuators=_actuators(model),
         options=_options(model),

@@ -62,7 +62,7 @@ class Plan:
 
 def compile_links(links: Links) -> Plan:
     """The constants, in float64 on the CPU."""
-    of_body, of_dof = links.of_body, [dof.link for dof in links.dofs]
+    of_body, of_dof = links.of_body, np.array([dof.link for dof in links.dofs])
     nv, n = len(links.dofs), len(links.parent)
     axes, anchors = np.zeros((nv, n, 3)), np.zeros((nv, n, 3))
     for j, dof in enumerate(links.dofs):
@@ -70,7 +70,8 @@ def compile_links(links: Links) -> Plan:
         anchors[j, dof.link] = dof.anchor
     moves = links.above[np.ix_(of_body, of_dof)].T
     # An axis fixed to its link turns with it; that of a free body's travel is the world's.
-    shares = links.above[np.ix_([dof.frame for dof in links.dofs], of_dof)]
+    frames = np.array([dof.frame for dof in links.dofs])
+    shares = links.above[np.ix_(frames, of_dof)]
     above = links.above[np.ix_(of_dof, of_dof)]
     # Degrees of freedom of one link: the earlier one counts as nearer to the world.
     off = [(i, j) for j in range(nv) for i in range(j) if above[j, i]]
@@ -80,9 +81,9 @@ def compile_links(links: Links) -> Plan:
         order[i, j] = order[j, i] = entry
     return Plan(
         bodies=_indices(of_body),
-        body_roots=_indices([links.root(int(link)) for link in of_body]),
+        body_roots=_indices([links.root(link) for link in of_body.tolist()]),
         dofs=_indices(of_dof),
-        dof_roots=_indices([links.root(link) for link in of_dof]),
+        dof_roots=_indices([links.root(link) for link in of_dof.tolist()]),
         axes=_floats(axes.reshape(nv, 3 * n)),
         anchors=_floats(anchors.reshape(nv, 3 * n)),
         turns=_floats([[[dof.turns]] for dof in links.dofs]),

@@ -153,7 +153,8 @@ def _mass_matrix(plan: Plan, axes: Tensor, bodies: Inertias, armature: Tensor) -
     diagonal = entries[:nv] + armature[:, None]
     none = torch.zeros_like(entries[:1])
     entries = torch.cat([diagonal, entries[nv:], none])
-    return entries.index_select(0, plan.order).t().reshape(batch, nv, nv)
+    # The memory keeps the batch last, which is how it is solved with.
+    return entries.index_select(0, plan.order).view(nv, nv, batch).permute(2, 0, 1)
 
 
 def _product(matrix: Tensor, vectors: Tensor) -> Tensor:
