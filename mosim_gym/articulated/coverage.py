@@ -84,8 +84,9 @@ def _joints(model: mujoco.MjModel) -> Iterator[str]:
     scalar = model.jnt_type >= 2
     for j in np.flatnonzero(~scalar & (model.jnt_stiffness != 0)).tolist():
         yield f"a spring at the ball or free joint {model.joint(j).name!r}"
-    for j in np.flatnonzero(~scalar & _bools(model.jnt_limited)).tolist():
-        yield f"a limit of the ball joint {model.joint(j).name!r}"
+    narrow = np.diff(model.jnt_range)[:, 0] < 2 * model.jnt_margin
+    for j in np.flatnonzero(scalar & narrow & _bools(model.jnt_limited)).tolist():
+        yield f"a range narrower than its margins at joint {model.joint(j).name!r}"
     if np.any(model.jnt_stiffnesspoly) or np.any(model.dof_dampingpoly):
         yield "springs or damping of higher order"
     if np.any(model.jnt_actfrclimited):

@@ -2,7 +2,7 @@
 
 Documentation: Computation, Collision detection (selection of pairs) and Contact parameters
 (`mj_contactParam`): priority first, then the larger friction and dimension, and a mean of solref
-and solimp weighted by solmix.
+and solimp weighted by solmix; margins and gaps add up.
 """
 
 from __future__ import annotations
@@ -166,8 +166,8 @@ def _combined(model: mujoco.MjModel, a: int, b: int) -> Row:
         np.array([slide, slide, spin, roll, roll]),
         np.array(reference),
         np.array(impedance),
-        float(max(model.geom_margin[a], model.geom_margin[b])),
-        float(max(model.geom_gap[a], model.geom_gap[b])),
+        float(model.geom_margin[a] + model.geom_margin[b]),
+        float(model.geom_gap[a] + model.geom_gap[b]),
     )
 
 

@@ -1,0 +1,141 @@
+"""Accelerations under constraints: a batched primal Newton method with exact line search.
+
+Minimises the convex function of `mosim_gym.articulated.rows` from the smooth acceleration on, in
+a fixed number of iterations (MuJoCo documentation, Computation, Algorithms: Newton). A last step,
+which alone is differentiated, makes the derivatives those of the minimum itself (implicit function
+theorem), in reverse and in forward mode: with g the gradient and H the second derivative where the
+iterations end, ``a - H^-1 g`` has the derivatives ``-H^-1 dg``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mosim_gym.articulated.cones import Cones
+from mosim_gym.articulated.factor import factorised
+from mosim_gym.articulated.rows import Block
+
+_TINY = 1e-30
+#: How far, in parts of the acceleration, the last correction may be off.
+_TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-4}
+
+
+class Solution(NamedTuple):
+    """Accelerations under constraints.
+
+    Attributes:
+        acceleration: ``(batch, nv)`` (qacc).
+        converged: which rows of the batch are at their minimum, ``(batch,)`` bool.
+    """
+
+    acceleration: Tensor
+    converged: Tensor
+
+
+def solve(
+    mass: Tensor,
+    smooth: Tensor,
+    blocks: Sequence[Block],
+    iterations: int = 8,
+    searches: int | None = None,
+) -> Solution:
+    """The accelerations of a batch.
+
+    Args:
+        mass: mass matrices, ``(batch, nv, nv)``.
+        smooth: accelerations without constraints, ``(batch, nv)``.
+        blocks: constraints; without any, `smooth` is the solution.
+        iterations: Newton steps with line search; the differentiable one comes on top.
+        searches: steps of a line search; ``None``: 4, which are enough for functions that are
+            quadratic piece by piece, or 10 if there are elliptic cones.
+    """
+    if not blocks:
+        return Solution(smooth, smooth.detach().isfinite().all(1))
+    if searches is None:
+        searches = 10 if any(isinstance(block, Cones) for block in blocks) else 4
+    matrix, start = mass.permute(1, 2, 0), smooth.t()
+    problem = _Problem(matrix.detach(), start.detach(), [block.detach() for block in blocks])
+    end = problem.minimise(iterations, searches)
+    correct = factorised(problem.curvature(end))
+    acceleration = end - correct(_Problem(matrix, start, blocks).gradient(end))
+    with torch.no_grad():
+        last = acceleration.detach()
+        off = correct(problem.gradient(last)).abs().amax(0)
+        size = 1 + last.abs().amax(0)
+        # A comparison with NaN is false.
+        converged = off <= _TOLERANCE[size.dtype] * size
+    return Solution(acceleration.t(), converged)
+
+
+class _Problem:
+    """The function to minimise, of accelerations ``(nv, batch)``."""
+
+    def __init__(self, mass: Tensor, start: Tensor, blocks: Sequence[Block]) -> None:
+        self.mass, self.start, self.blocks = mass, start, blocks
+
+    def gradient(self, acceleration: Tensor) -> Tensor:
+        total = self._inertial(acceleration - self.start)
+        for block in self.blocks:
+            total = total + block.pull(block.gradient(block.miss(acceleration)))
+        return total
+
+    def curvature(self, acceleration: Tensor) -> Tensor:
+        return self._curvature([block.miss(acceleration) for block in self.blocks])
+
+    def minimise(self, iterations: int, searches: int) -> Tensor:
+        acceleration = self.start
+        misses = [block.miss(acceleration) for block in self.blocks]
+        inertial = torch.zeros_like(acceleration)
+        for _ in range(iterations):
+            gradient = inertial
+            for block, miss in zip(self.blocks, misses, strict=True):
+                gradient = gradient + block.pull(block.gradient(miss))
+            step = -factorised(self._curvature(misses))(gradient)
+            steps = [block.along(step) for block in self.blocks]
+            weight = self._inertial(step)
+            smooth = (step * inertial).sum(0), (step * weight).sum(0)
+            length = self._search(misses, steps, smooth, searches)
+            acceleration = acceleration + length * step
+            inertial = inertial + length * weight
+            misses = [m + length * s for m, s in zip(misses, steps, strict=True)]
+        return acceleration
+
+    def _search(
+        self,
+        misses: Sequence[Tensor],
+        steps: Sequence[Tensor],
+        smooth: tuple[Tensor, Tensor],
+        searches: int,
+    ) -> Tensor:
+        """The length ``(batch,)`` at which the function is least along a step.
+
+        Newton's method on its derivative, kept between lengths known to be too short and too
+        long. A full step is where it starts: the first from no length would lead there.
+        """
+        rise, bend = smooth
+        length = torch.ones_like(rise)
+        short, long = torch.zeros_like(rise), torch.full_like(rise, torch.inf)
+        for _ in range(searches):
+            slope, curve = rise + length * bend, bend
+            for block, miss, step in zip(self.blocks, misses, steps, strict=True):
+                more = block.probe(miss + length * step, step)
+                slope, curve = slope + more[0], curve + more[1]
+            short = torch.where(slope < 0, length, short)
+            long = torch.where(slope > 0, length, long)
+            tried = length - slope / curve.clamp_min(_TINY)
+            middle = 0.5 * (short + torch.where(long.isinf(), 3 * short, long))
+            length = torch.where((tried >= short) & (tried <= long), tried, middle)
+        return length
+
+    def _curvature(self, misses: Sequence[Tensor]) -> Tensor:
+        matrix = self.mass
+        for block, miss in zip(self.blocks, misses, strict=True):
+            matrix = block.stiffen(miss, matrix)
+        return matrix
+
+    def _inertial(self, vector: Tensor) -> Tensor:
+        return (self.mass * vector).sum(1)
