@@ -20,6 +20,7 @@ def train(
     ] = None,
     dynamics: Annotated[str, typer.Option(help="Train on: learned or mujoco.")] = "learned",
     checkpoint: CheckpointOption = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads torch computes with.")] = 1,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -35,6 +36,7 @@ def train(
         seed=seed,
         dynamics=dynamics,
         checkpoint=checkpoint,
+        threads=threads,
         progress=not quiet,
     )
     title = f"{algo.upper()} on {env_id}, dynamics={dynamics}"

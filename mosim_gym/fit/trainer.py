@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.dynamics.checkpoint import require_replaceable
@@ -19,6 +16,7 @@ from mosim_gym.errors import MosimError
 from mosim_gym.fit.loop import LossNotFiniteError
 from mosim_gym.fit.presets import Preset, get_preset
 from mosim_gym.fit.run import Run
+from mosim_gym.threads import torch_threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ def fit(
         dataset = Dataset.open(dataset)
     out = Path(out)
     require_replaceable(out)
-    with _threads(threads):
+    with torch_threads(threads):
         run = Run(dataset, recipe, out, seed)
         run.begin(steps, minutes, resume)
         try:
@@ -121,16 +119,3 @@ def _check_budget(steps: int | None, minutes: float | None) -> None:
     for name, value in (("steps", steps), ("minutes", minutes)):
         if value is not None and not (value > 0 and math.isfinite(value)):
             raise MosimError(f"fit got {name}={value}; expected more than 0, and finite.")
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if count is not None:
-        if count < 1:
-            raise MosimError(f"fit got threads={count}; expected 1 or more.")
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -14,6 +14,7 @@ from mosim_gym.registration import find_env
 from mosim_gym.rl.callbacks import CurvePoint, JudgeCallback, ProgressCallback, save_agent
 from mosim_gym.rl.evaluate import Agent, evaluate_agent, true_starts
 from mosim_gym.rl.presets import PRESETS, AgentPreset, find_algorithm
+from mosim_gym.threads import torch_threads
 from mosim_gym.types import Float64Array
 from mosim_gym.versions import environment_record
 
@@ -67,6 +68,7 @@ def train_agent(
     curve_episodes: int = 5,
     final_episodes: int = 20,
     final_seed: int = 10_000,
+    threads: int | None = 1,
     progress: bool = True,
 ) -> TrainResult:
     """Train an SB3 agent in a model (or in true physics) and judge it in true physics.
@@ -85,6 +87,9 @@ def train_agent(
         curve_episodes: whole episodes a judgement of the curve.
         final_episodes: whole episodes of the final judgement.
         final_seed: episode i of it is the one of ``final_seed + i``.
+        threads: of torch, ``None`` for as many as it has now. Networks of this size gain next to
+            nothing from a second one, and lose most of their speed where it has to wait for a
+            processor that does other work.
         progress: show a progress bar.
 
     Raises:
@@ -137,18 +142,19 @@ def train_agent(
         callbacks.append(ProgressCallback(total, judge.curve, f"{algorithm.value.upper()} {name}"))
     start = time.perf_counter()
     interrupted = False
-    try:
-        # SB3's own log would come once an episode; the judge writes the log instead.
-        agent.learn(total, callback=callbacks, log_interval=total)
-    except KeyboardInterrupt:
-        interrupted = True
-        if progress:
-            callbacks[-1].close()
-    finally:
-        env.close()
-    seconds = time.perf_counter() - start
-    save_agent(agent, folder / "agent.zip")
-    real, model = judges.both(agent, final_episodes, final_seed)
+    with torch_threads(threads):
+        try:
+            # SB3's own log would come once an episode; the judge writes the log instead.
+            agent.learn(total, callback=callbacks, log_interval=total)
+        except KeyboardInterrupt:
+            interrupted = True
+            if progress:
+                callbacks[-1].close()
+        finally:
+            env.close()
+        seconds = time.perf_counter() - start
+        save_agent(agent, folder / "agent.zip")
+        real, model = judges.both(agent, final_episodes, final_seed)
     result = TrainResult(
         agent=agent,
         folder=folder,

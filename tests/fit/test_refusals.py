@@ -69,7 +69,7 @@ def test_wrong_budgets_presets_and_data_are_named(pendulum: Dataset, tmp_path: P
             MosimError, match=rf"minutes={minutes}; expected more than 0, and finite"
         ):
             fit(pendulum, out=out, minutes=minutes)
-    with pytest.raises(MosimError, match=r"threads=0; expected 1 or more"):
+    with pytest.raises(MosimError, match="threads is 0; expected 1 or more"):
         fit(pendulum, out=out, steps=1, threads=0)
     with pytest.raises(UnknownNameError, match="Unknown preset 'papper'.*Did you mean 'paper'"):
         fit(pendulum, out=out, preset="papper")

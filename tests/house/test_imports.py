@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 PACKAGE = "mosim_gym"
-BASE = {"types", "errors", "files", "versions", "robots"}
+BASE = {"types", "errors", "files", "threads", "versions", "robots"}
 
 #: room -> the other rooms it may import from. A file at the top level is a room of its own.
 ROOMS: dict[str, set[str]] = {
     "types": set(),
     "errors": set(),
     "files": {"errors"},
+    "threads": {"errors"},
     "versions": set(),
     "robots": {"types", "errors"},
     "tasks": BASE,
