@@ -57,6 +57,7 @@ class ModelConfig:
         precision: the float type of weights and states.
         touch: whether it also tells what the body's touch sensors read, by a head of the
             predictor's width and blocks.
+        geometry: what `articulated` is told of the body: its `Description` as JSON.
     """
 
     predictor: str = "residual"
@@ -71,6 +72,7 @@ class ModelConfig:
     integrator_steps: int = 1
     precision: Precision = Precision.FLOAT32
     touch: bool = False
+    geometry: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Check that the counts are counts."""

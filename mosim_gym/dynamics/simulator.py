@@ -7,7 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from mosim_gym.dynamics import lagrangian as _registers_itself  # noqa: F401
+from mosim_gym.dynamics import articulated as _articulated  # noqa: F401
+from mosim_gym.dynamics import lagrangian as _lagrangian  # noqa: F401
 from mosim_gym.dynamics.config import ModelConfig
 from mosim_gym.dynamics.correctors import Corrector
 from mosim_gym.dynamics.features import FeatureMap

@@ -1,0 +1,94 @@
+"""A predictor that is told the geometry of a body, and learns its physics.
+
+Rigid-body dynamics with MuJoCo's actuators, limits and contacts (`mosim_gym.articulated`); what is
+learned are masses, centres, inertias, damping, springs, motors, friction and the hardness of
+limits and contacts: tens to hundreds of numbers, each of which is physics that can be.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mosim_gym.articulated.description import Description
+from mosim_gym.articulated.forward import Forward, Prepared
+from mosim_gym.articulated.guess import guess
+from mosim_gym.articulated.learned import LearnedPhysics
+from mosim_gym.articulated.physics import Physics
+from mosim_gym.dynamics.config import ModelConfig
+from mosim_gym.dynamics.features import FeatureMap
+from mosim_gym.dynamics.predictors import Inputs, register_predictor
+from mosim_gym.errors import MosimError
+from mosim_gym.robots.spec import RobotSpec
+
+
+@register_predictor("articulated")
+class Articulated(nn.Module):
+    """Forward dynamics of a body with learned physics.
+
+    Attributes:
+        physics: the parameters.
+        description: what was told.
+    """
+
+    def __init__(self, spec: RobotSpec, features: FeatureMap, config: ModelConfig) -> None:
+        """Start at physics guessed from shapes.
+
+        Raises:
+            MosimError: without the geometry, with that of another body, or where a context
+                changes how the body moves.
+        """
+        super().__init__()
+        if config.geometry is None:
+            raise MosimError(
+                f'The predictor "articulated" needs the geometry of {spec.name}: '
+                "ModelConfig(geometry=describe(model).to_json()) of its MuJoCo model."
+            )
+        self.description = Description.from_json(config.geometry)
+        _require_match(spec, self.description)
+        self.physics = LearnedPhysics(self.description, guess(self.description))
+        self._forward = Forward(self.description, spec.control_dt / config.integrator_steps)
+        # Not a part of this module: it is the simulator's.
+        self._to_local = features.to_local
+        self._kept: Prepared | None = None
+
+    @torch.no_grad()
+    def start_from(self, physics: Physics) -> None:
+        """Put all parameters to known physics, such as that of an MJCF."""
+        self.physics.restart(physics)
+        self._kept = None
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Whitened accelerations ``(batch, nv)``; NaN in rows whose solver did not converge."""
+        found = self._forward(self._prepared(), inputs.qpos, inputs.qvel, inputs.act, inputs.action)
+        acceleration = torch.where(found.converged[:, None], found.acceleration, torch.nan)
+        return self._to_local(inputs.qpos, acceleration) / inputs.scale
+
+    def _prepared(self) -> Prepared:
+        # Frozen parameters do not change from step to step; while learning, they do.
+        frozen = all(
+            isinstance(p, nn.Parameter) and not p.requires_grad for p in self.physics.parameters()
+        )
+        if not frozen:
+            self._kept = None
+            return self._forward.prepare(self.physics())
+        if self._kept is None:
+            with torch.no_grad():
+                self._kept = self._forward.prepare(self.physics())
+        return self._kept
+
+
+def _require_match(spec: RobotSpec, description: Description) -> None:
+    tree = description.tree
+    ours = (tree.nq, tree.nv, len(description.actuators.names))
+    theirs = (spec.nq, spec.nv, spec.nu)
+    if ours != theirs:
+        raise MosimError(
+            f"The geometry told has (nq, nv, nu) = {ours}, {spec.name} has {theirs}: it belongs to "
+            "another body."
+        )
+    if spec.context_inputs:
+        raise MosimError(
+            f"{spec.name} moves by a context of {spec.context_inputs} numbers, which the "
+            'predictor "articulated" does not know; use "lagrangian" or "residual".'
+        )
