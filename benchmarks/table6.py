@@ -23,6 +23,7 @@ from records import new_figure, save_figure, write_csv
 
 from mosim_gym.data.batches import Windows
 from mosim_gym.dynamics.checkpoint import load_checkpoint, load_simulator
+from mosim_gym.dynamics.ensemble import Ensemble
 from mosim_gym.evaluate.horizon import quantile
 from mosim_gym.evaluate.jacobian import Step, in_float64
 from mosim_gym.evaluate.lyapunov import (
@@ -218,7 +219,7 @@ def main() -> None:
     write_csv(result, table, **facts)
     draw(found, domain, result)
     if options.members:
-        members = [load_simulator(name) for name in options.members]
+        members = Ensemble([load_simulator(name) for name in options.members])
         actions = actions_of(truth.spec, "random", rows)
         spread = spread_of_futures(members, true_motion(truth, start, actions))
         truths = found["random"][TRUTH]

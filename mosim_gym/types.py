@@ -170,6 +170,8 @@ def _require_same_fields(states: list[State]) -> None:
 class Trajectory:
     """An open-loop rollout of T control steps from a batch of states.
 
+    One of an ensemble has an axis over its members before those given here.
+
     Attributes:
         qpos: ``(batch, T + 1, nq)``, the start included.
         qvel: ``(batch, T + 1, nv)``.
@@ -187,4 +189,4 @@ class Trajectory:
     @property
     def horizon(self) -> int:
         """Number of control steps."""
-        return self.qpos.shape[1] - 1
+        return self.qpos.shape[-2] - 1

@@ -6,15 +6,14 @@ error grow together, the spread tells how far to trust the futures.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from mosim_gym.data.batches import Windows
+from mosim_gym.dynamics.ensemble import Ensemble
 from mosim_gym.errors import MosimError
-from mosim_gym.evaluate.baselines import Model
 from mosim_gym.evaluate.horizon import measured_positions
 from mosim_gym.types import Trajectory
 
@@ -55,36 +54,36 @@ class Spread:
 
 
 @torch.inference_mode()
-def spread_of_futures(members: Sequence[Model], windows: Windows) -> Spread:
+def spread_of_futures(ensemble: Ensemble, windows: Windows) -> Spread:
     """Roll all members out from the same states under the same actions.
 
     Args:
-        members: two or more models of one body, fitted apart.
+        ensemble: two or more models, fitted apart.
         windows: true motion.
 
     Raises:
         MosimError: if there are fewer than two.
     """
-    if len(members) < 2:
-        raise MosimError(f"{len(members)} member given; a spread needs two or more models.")
-    keep = measured_positions(members[0].spec)
+    if len(ensemble) < 2:
+        raise MosimError(f"{len(ensemble)} member given; a spread needs two or more models.")
+    keep = measured_positions(ensemble.spec)
     true = torch.cat([windows.qpos[:, 1:][..., keep], windows.qvel[:, 1:]], 2)
     std = true.flatten(0, 1).std(0).clamp(min=_SMALLEST_STD)
-    futures = [member.rollout(windows.start, windows.actions) for member in members]
-    values = torch.stack([_values(future, keep) for future in futures])
+    futures = ensemble.rollout(windows.start, windows.actions)
+    values = _values(futures, keep)
     mean = values.mean(0)
     steps = torch.arange(1, windows.horizon + 1)
-    alive = torch.stack([f.valid_steps.cpu() for f in futures]).amin(0).unsqueeze(1) >= steps
+    alive = futures.valid_steps.cpu().amin(0).unsqueeze(1) >= steps
     spread = ((values - mean) / std).square().mean((0, 3)).sqrt()
     error = ((mean - true) / std).square().mean(2).sqrt()
     return Spread(
         spread.masked_fill(~alive, torch.inf),
         error.masked_fill(~alive, torch.inf),
-        members[0].control_dt,
+        ensemble.control_dt,
     )
 
 
-def _values(trajectory: Trajectory, keep: list[int]) -> Tensor:
-    """What counts of the states after each step, ``(N, T, kept nq + nv)``, float64."""
-    qpos = trajectory.qpos.double().cpu()[:, 1:][..., keep]
-    return torch.cat([qpos, trajectory.qvel.double().cpu()[:, 1:]], 2)
+def _values(futures: Trajectory, keep: list[int]) -> Tensor:
+    """What counts of the states after each step, ``(K, N, T, kept nq + nv)``, float64."""
+    qpos = futures.qpos.double().cpu()[:, :, 1:][..., keep]
+    return torch.cat([qpos, futures.qvel.double().cpu()[:, :, 1:]], 3)

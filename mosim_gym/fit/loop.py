@@ -7,13 +7,15 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
+from mosim_gym.fit.batches import draw
 from mosim_gym.fit.interrupts import stop_between_steps
 from mosim_gym.fit.learners import make_learner
 from mosim_gym.fit.lessons import Lesson
@@ -24,8 +26,6 @@ from mosim_gym.fit.stages import Stage, stage_ends
 _EVALUATIONS = 40
 _MOST_STEPS_BETWEEN = 500
 _TIMED_STEPS = 10
-#: Rows that hard ones are chosen among, for each row of a batch.
-_POOL = 8
 _WARM_UP_STEPS = 2
 #: Two multipliers that keep the batches of different seeds and steps apart.
 _SEED_STRIDE = 1_000_003
@@ -119,7 +119,7 @@ class Trainer(Generic[R]):
                 if progress.step >= end or stale > self.preset.patience * (end - start):
                     self._end_stage(end)
                     continue
-                self._step(_cosine(progress.step - start, end - start))
+                self._step((progress.step - start) / (end - start))
                 progress.step += 1
                 if progress.step % every == 0 or progress.step == end:
                     report(self, self._evaluate())
@@ -130,17 +130,17 @@ class Trainer(Generic[R]):
         """Seconds a step and an evaluation take; timed on copies of model and state."""
         probe = copy.copy(self)
         probe.simulator = copy.deepcopy(self.simulator)
-        probe.progress = Progress(stage=len(self.preset.stages) - 1)
-        probe._start_stage()
-        for _ in range(_WARM_UP_STEPS):
-            probe._step(1.0)
-        start = time.perf_counter()
-        for _ in range(_TIMED_STEPS):
-            probe._step(1.0)
-        step = (time.perf_counter() - start) / _TIMED_STEPS
+        seconds, stages = 0.0, self.preset.stages
+        for index, stage in enumerate(stages):
+            probe.progress = Progress(stage=index)
+            probe._start_stage()
+            sizes = len(stage.batch_sizes(self.preset.batch_size))
+            each = [probe._seconds_a_step((k + 0.5) / sizes) for k in range(sizes)]
+            seconds += stage.share * sum(each) / sizes
         start = time.perf_counter()
         probe._evaluate()
-        return step, time.perf_counter() - start
+        evaluation = time.perf_counter() - start
+        return seconds / sum(stage.share for stage in stages), evaluation
 
     def restore_best(self) -> None:
         """Put the best weights so far into the model."""
@@ -157,6 +157,7 @@ class Trainer(Generic[R]):
             "best_step": progress.best_step,
             "best": dict(progress.best),
             "model": dict(self.simulator.state_dict()),
+            "average": None if self._average is None else dict(self._average.state_dict()),
             "learner": self._learner.state(),
         }
 
@@ -166,6 +167,8 @@ class Trainer(Generic[R]):
         self.progress = Progress(**{name: state[name] for name in names})
         self.simulator.load_state_dict(state["model"])
         self._start_stage()
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
         self._learner.load_state(state["learner"])
 
     def _start_stage(self) -> None:
@@ -173,6 +176,10 @@ class Trainer(Generic[R]):
         self._set_free()
         self.lesson = self._lessons(self.stage)
         self._learner = make_learner(self.simulator, self.lesson, self.preset, self.stage)
+        self._average: AveragedModel | None = None
+        if self.stage.averaging:
+            mean = get_ema_multi_avg_fn(self.stage.averaging)
+            self._average = AveragedModel(self.simulator, multi_avg_fn=mean)
 
     def _set_free(self) -> None:
         """Let what learns learn, and nothing else: several trainers may share a model."""
@@ -193,9 +200,10 @@ class Trainer(Generic[R]):
                 self.progress.best_error = math.inf
                 self._evaluate()
 
-    def _step(self, factor: float) -> None:
+    def _step(self, done: float) -> None:
+        """One step, when that share of the stage's steps is done."""
         step = self.progress.step
-        self.last_loss = self._learner.step(self._batch(step), factor)
+        self.last_loss = self._learner.step(self._batch(step, done), _cosine(done))
         if not math.isfinite(self.last_loss):
             self.restore_best()
             raise LossNotFiniteError(
@@ -204,27 +212,38 @@ class Trainer(Generic[R]):
                 f"{self.progress.best_step}) are kept. Look for outliers in the data, or use a "
                 "lower learning rate."
             )
+        if self._average is not None:
+            self._average.update_parameters(self.simulator)
 
-    def _batch(self, step: int) -> R:
-        train, size = self.lesson.train, self.stage.batch_size or self.preset.batch_size
+    def _seconds_a_step(self, done: float) -> float:
+        for _ in range(_WARM_UP_STEPS):
+            self._step(done)
+        start = time.perf_counter()
+        for _ in range(_TIMED_STEPS):
+            self._step(done)
+        return (time.perf_counter() - start) / _TIMED_STEPS
+
+    def _batch(self, step: int, done: float) -> R:
+        sizes = self.stage.batch_sizes(self.preset.batch_size)
+        size = sizes[min(int(done * len(sizes)), len(sizes) - 1)]
         generator = torch.Generator().manual_seed(self.seed * _SEED_STRIDE + step)
-        if not self.stage.hard or self.lesson.residuals is None:
-            return train.rows(torch.randint(len(train), (size,), generator=generator))
-        pool = torch.randint(len(train), (_POOL * size,), generator=generator)
-        with torch.no_grad():
-            errors = self.lesson.residuals(self.simulator, train.rows(pool)).square().mean(1)
-        n_hard = round(self.stage.hard * size)
-        hard = pool[errors.topk(n_hard).indices]
-        return train.rows(torch.cat([pool[: size - n_hard], hard]))
+        return draw(self.simulator, self.lesson, self.stage, size, generator)
+
+    def _evaluate(self) -> float:
+        """Held-out error of the model as it is, or of its average where that is lower."""
+        error = self._judge(self.simulator)
+        if self._average is not None and self._average.n_averaged > 0:
+            error = min(error, self._judge(cast(Simulator, self._average.module)))
+        return error
 
     @torch.no_grad()
-    def _evaluate(self) -> float:
-        """Held-out error of the model as it is; keeps the weights if they are the best."""
-        error = float(self.lesson.loss(self.simulator, self.lesson.held_out))
+    def _judge(self, simulator: Simulator) -> float:
+        """Held-out error of a model; keeps its weights if they are the best."""
+        error = float(self.lesson.loss(simulator, self.lesson.held_out))
         progress = self.progress
         if error < progress.best_error or not progress.best:
             progress.best_error, progress.best_step = error, progress.step
-            state = self.simulator.state_dict()
+            state = simulator.state_dict()
             progress.best = {name: value.clone() for name, value in state.items()}
         return error
 
@@ -239,5 +258,5 @@ def steps_within(trainers: Sequence[Trainer[Any]], seconds: float) -> int:
     return max(1, round(max(few, many) if few > _EVALUATIONS else few))
 
 
-def _cosine(step: int, steps: int) -> float:
-    return 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
+def _cosine(done: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * done))

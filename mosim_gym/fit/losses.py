@@ -11,6 +11,7 @@ from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import unknown_name
 from mosim_gym.fit.pairs import Pairs
 from mosim_gym.fit.unrolls import Unrolls
+from mosim_gym.types import State
 
 #: (model, pairs) -> a scalar, for the motion.
 Loss = Callable[[Simulator, Pairs], Tensor]
@@ -37,9 +38,7 @@ def whitened_increment(simulator: Simulator, pairs: Pairs) -> Tensor:
 def state_mse(simulator: Simulator, pairs: Pairs) -> Tensor:
     """Unweighted mean squared error of the next (qpos, qvel), as in the paper."""
     following, _ = simulator.advance(pairs.state, pairs.action, pairs.n_steps)
-    predicted = torch.cat([following.qpos, following.qvel], 1)
-    target = torch.cat([pairs.following.qpos, pairs.following.qvel], 1)
-    loss = (predicted - target).square().mean()
+    loss = _state_errors(following, pairs.following).square().mean()
     if following.act is not None and pairs.following.act is not None:
         loss = loss + (following.act - pairs.following.act).square().mean()
     return loss
@@ -53,6 +52,12 @@ def whitened_residuals(simulator: Simulator, pairs: Pairs) -> Tensor:
     _, rates = simulator.advance(pairs.state, pairs.action, pairs.n_steps)
     predicted = simulator.features.to_local(pairs.state.qpos, rates.acceleration)
     return (predicted - pairs.acceleration) / simulator.acceleration_scale
+
+
+def state_residuals(simulator: Simulator, pairs: Pairs) -> Tensor:
+    """Errors ``(N, nq + nv)`` of the next (qpos, qvel); activations are left out, as above."""
+    following, _ = simulator.advance(pairs.state, pairs.action, pairs.n_steps)
+    return _state_errors(following, pairs.following)
 
 
 def unrolled_residuals(simulator: Simulator, unrolls: Unrolls) -> Tensor:
@@ -70,7 +75,10 @@ def unrolled_error(simulator: Simulator, unrolls: Unrolls) -> Tensor:
     return unrolled_residuals(simulator, unrolls).square().mean()
 
 
-RESIDUALS: dict[str, Residuals] = {"whitened_increment": whitened_residuals}
+RESIDUALS: dict[str, Residuals] = {
+    "whitened_increment": whitened_residuals,
+    "state_mse": state_residuals,
+}
 LOSSES: dict[str, Loss] = {"whitened_increment": whitened_increment, "state_mse": state_mse}
 
 
@@ -83,3 +91,7 @@ def get_loss(name: str) -> Loss:
     if name not in LOSSES:
         raise unknown_name("loss", name, LOSSES)
     return LOSSES[name]
+
+
+def _state_errors(state: State, true: State) -> Tensor:
+    return torch.cat([state.qpos - true.qpos, state.qvel - true.qvel], 1)

@@ -114,6 +114,5 @@ def differences(name: str, there: Any, now: Any) -> list[str]:
             for text in differences(f"{prefix}{key}", there.get(key), now.get(key))
         ]
     # Through JSON, where one of them has been: no tuples, and enums are their values.
-    if json.dumps(there) == json.dumps(now):
-        return []
-    return [f"{name} (there {json.dumps(there)}, now {json.dumps(now)})"]
+    before, after = (json.dumps(value, sort_keys=True) for value in (there, now))
+    return [] if before == after else [f"{name} (there {before}, now {after})"]

@@ -9,6 +9,7 @@ from torch import nn
 
 from mosim_gym.dynamics.predictors import Detailed
 from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.errors import MosimError
 
 
 class Part(StrEnum):
@@ -34,9 +35,12 @@ class Stage:
         index: which corrector, for `Part.CORRECTOR`.
         learning_rate: factor on the preset's.
         optimizer: instead of the preset's.
-        batch_size: instead of the preset's.
-        hard: share of a batch that is chosen for being hard: among eight times as many rows, those
-            with the largest errors.
+        batch_size: instead of the preset's; of several, such as (512, 2048, 8192), each holds for
+            an equal stretch of the stage. Small batches get far quickly, large ones get exact.
+        hard: share of a batch that is drawn from hard rows; 0 draws from all rows alike.
+        easy_share: of all rows, by the model's errors as it is: these are easy, the rest is hard.
+        averaging: decay, a step, of an exponential moving average of the weights, which is judged
+            on held-out data beside the weights themselves; 0 keeps none.
         unroll: control steps that the model is unrolled over; 1 learns from single steps, by the
             preset's loss.
     """
@@ -46,9 +50,32 @@ class Stage:
     index: int = 0
     learning_rate: float = 1.0
     optimizer: str | None = None
-    batch_size: int | None = None
+    batch_size: int | tuple[int, ...] | None = None
     hard: float = 0.0
+    easy_share: float = 15 / 16
+    averaging: float = 0.0
     unroll: int = 1
+
+    def __post_init__(self) -> None:
+        """Check shares and sizes.
+
+        Raises:
+            MosimError: naming what is out of its range.
+        """
+        checks = (
+            ("batch_size", self.batch_size != (), "one size or more"),
+            ("hard", 0 <= self.hard <= 1, "0 to 1"),
+            ("easy_share", 0 < self.easy_share < 1, "more than 0 and less than 1"),
+            ("averaging", 0 <= self.averaging < 1, "0 or more and less than 1"),
+        )
+        for name, fits, expected in checks:
+            if not fits:
+                raise MosimError(f"Stage.{name} is {getattr(self, name)}; expected {expected}.")
+
+    def batch_sizes(self, default: int) -> tuple[int, ...]:
+        """Rows of a batch, for each of equal stretches of the stage; `default` is the preset's."""
+        sizes = default if self.batch_size is None else self.batch_size
+        return (sizes,) if isinstance(sizes, int) else sizes
 
     @property
     def name(self) -> str:

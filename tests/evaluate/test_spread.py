@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from mosim_gym.data.batches import Windows
+from mosim_gym.dynamics.ensemble import Ensemble
 from mosim_gym.errors import MosimError
 from mosim_gym.evaluate.horizon import horizon_errors
 from mosim_gym.evaluate.spread import Spread, spread_of_futures
+from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.types import State
 from tests.fit.fakes import Pendulum, pendulum_spec, write_dataset
 
@@ -20,16 +22,19 @@ from tests.fit.fakes import Pendulum, pendulum_spec, write_dataset
 class Kicked(Pendulum):
     """Off by a constant force that grows from none."""
 
-    kick = 0.0
+    kick: Tensor
+
+    def __init__(self, spec: RobotSpec, kick: float) -> None:
+        super().__init__(spec)
+        # A buffer: members of an ensemble differ by what a checkpoint holds.
+        self.register_buffer("kick", torch.tensor(kick, dtype=torch.float64))
 
     def step(self, state: State, action: Tensor) -> State:
         return super().step(state, action + self.kick)
 
 
 def kicked(kick: float) -> Kicked:
-    member = Kicked(pendulum_spec())
-    member.kick = kick
-    return member
+    return Kicked(pendulum_spec(), kick)
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +44,14 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Windows:
 
 
 def test_members_around_the_truth_part_and_their_mean_is_right(windows: Windows) -> None:
-    found = spread_of_futures([kicked(k) for k in (-1e-3, 1e-3)], windows)
+    found = spread_of_futures(Ensemble([kicked(k) for k in (-1e-3, 1e-3)]), windows)
     assert found.spread.shape == found.error.shape == (16, 30)
     assert (found.spread[:, -1] > found.spread[:, 0]).all()
     assert found.ratio.max() < 0.01
 
 
 def test_members_that_agree_on_the_wrong_warn_of_nothing(windows: Windows) -> None:
-    found = spread_of_futures([kicked(0.1), kicked(0.1001)], windows)
+    found = spread_of_futures(Ensemble([kicked(0.1), kicked(0.1001)]), windows)
     assert found.ratio.min() > 100
     alone = horizon_errors(kicked(0.1), windows)
     # Whitened by the same motion, but for its first states.
@@ -64,10 +69,10 @@ def test_growth_is_an_exponent() -> None:
 def test_a_member_that_diverges_spoils_the_futures_from_there(windows: Windows) -> None:
     lost = kicked(0.0)
     lost.bound_speed(1e-3)
-    found = spread_of_futures([kicked(0.0), lost], windows)
+    found = spread_of_futures(Ensemble([kicked(0.0), lost]), windows)
     assert (found.spread == math.inf).all() and (found.ratio == math.inf).all()
 
 
 def test_one_member_has_no_spread(windows: Windows) -> None:
     with pytest.raises(MosimError, match="1 member given"):
-        spread_of_futures([kicked(0.0)], windows)
+        spread_of_futures(Ensemble([kicked(0.0)]), windows)

@@ -41,10 +41,10 @@ def quick(
 def interrupt_at(step: int, how: Callable[[], None]) -> Callable[[Trainer, float], None]:
     original = Trainer._step
 
-    def with_interrupt(self: Trainer, factor: float) -> None:
+    def with_interrupt(self: Trainer, done: float) -> None:
         if self.progress.step == step:
             how()
-        original(self, factor)
+        original(self, done)
 
     return with_interrupt
 

@@ -73,8 +73,8 @@ def test_a_second_interrupt_keeps_the_last_saved_state(
 ) -> None:
     original = Trainer._step
 
-    def twice(self: Trainer, factor: float) -> None:
-        original(self, factor)
+    def twice(self: Trainer, done: float) -> None:
+        original(self, done)
         if self.progress.step == 7:  # the weights have moved, the count has not
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
@@ -214,9 +214,9 @@ def test_a_stage_that_gets_no_better_ends_early(
     taken = []
     original = Trainer._step
 
-    def counted(self: Trainer, factor: float) -> None:
+    def counted(self: Trainer, done: float) -> None:
         taken.append(self.progress.step)
-        original(self, 0.0)  # a learning rate of zero: nothing gets better
+        original(self, 1.0)  # as at the end, a learning rate of zero: nothing gets better
 
     monkeypatch.setattr(Trainer, "_step", counted)
     quick(pendulum, tmp_path / "x", steps=40, preset=dataclasses.replace(SMALL, patience=0.5))
