@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -157,6 +158,13 @@ class Description:
             raise MosimError(
                 f"Not the description of a body: {error!r}. It is written by mosim_gym."
             ) from error
+
+
+def describe_file(path: str | Path) -> Description:
+    """Read an MJCF (or URDF) file; see `describe`."""
+    import mujoco
+
+    return describe(mujoco.MjModel.from_xml_path(str(path)))
 
 
 def describe(model: mujoco.MjModel) -> Description:

@@ -84,6 +84,10 @@ class ModelConfig:
         if self.correctors < 0:
             raise MosimError(f"ModelConfig.correctors is {self.correctors}; expected 0 or more.")
 
+    def without_geometry(self) -> ModelConfig:
+        """The shape of the model alone."""
+        return dataclasses.replace(self, geometry=None)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` gives the config back."""
         return dataclasses.asdict(self)

@@ -167,9 +167,25 @@ def _told(simulator: Simulator) -> str:
             "positions, linear damping, actuators by their gains) and MuJoCo's formula for a soft "
             "joint limit, which starts from MuJoCo's default parameters"
         )
+    if config.predictor == "articulated":
+        return _told_geometry(simulator)
     n_weights = sum(p.numel() for p in simulator.parameters())
     return (
         f"Told: {', '.join(told)}. Learned: everything else, by a `{config.predictor}` predictor "
         f"and {config.correctors} correctors ({n_weights:,} weights, {config.precision}). "
         "No masses, lengths, gears or damping were given."
+    )
+
+
+def _told_geometry(simulator: Simulator) -> str:
+    config = simulator.config
+    n_weights = sum(p.numel() for p in simulator.predictor.parameters())
+    return (
+        "Told: the geometry of the body (links, joints and their ranges, shapes, which of them can "
+        "touch and how many directions of friction they have, what each actuator acts on), the "
+        f"time step ({simulator.step_dt:g} s), {config.integrator}, gravity, and MuJoCo's formulas "
+        "for rigid bodies, soft limits and contacts. Learned: masses, centres of mass, inertias, "
+        "armature, damping, springs, dry friction, strength of the motors, friction and hardness "
+        f"of contacts and limits ({n_weights} numbers), by an `articulated` predictor that starts "
+        f"from one density, one damping and one friction; and {config.correctors} correctors."
     )

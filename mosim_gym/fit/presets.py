@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,9 +56,21 @@ class Preset:
         name = "rk4" if spec.integrator is Integrator.RK4 else "semi_implicit_euler"
         return dataclasses.replace(model, integrator=name, integrator_steps=spec.n_substeps)
 
+    def told(self, geometry: Mapping[str, Any]) -> Preset:
+        """The same recipe for a model that is told a body's geometry.
+
+        Args:
+            geometry: a `mosim_gym.articulated.description.Description` as JSON.
+        """
+        return dataclasses.replace(
+            self, model=dataclasses.replace(self.model, geometry=dict(geometry))
+        )
+
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return dataclasses.asdict(self)
+        """Plain JSON values; without the geometry told, which is the body's, not the recipe's."""
+        fields = dataclasses.asdict(dataclasses.replace(self, model=self.model.without_geometry()))
+        del fields["model"]["geometry"]
+        return fields
 
 
 def soap(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
@@ -186,7 +199,26 @@ LAGRANGIAN_NETWORK = dataclasses.replace(
     model=ModelConfig(predictor="lagrangian", width=64, blocks=2),
 )
 
-_ALL = (DEFAULT, UNROLLED, LAGRANGIAN, LAGRANGIAN_UNROLLED, LAGRANGIAN_NETWORK, MLP, PAPER)
+#: For bodies whose geometry is told, see `Preset.told`: their physics is learned, from few data.
+ARTICULATED = dataclasses.replace(
+    LAGRANGIAN,
+    name="articulated",
+    model=ModelConfig(predictor="articulated", precision=Precision.FLOAT64),
+    batch_size=1024,
+    steps=40,
+    stages=(Stage(Part.PREDICTOR),),
+)
+
+_ALL = (
+    ARTICULATED,
+    DEFAULT,
+    UNROLLED,
+    LAGRANGIAN,
+    LAGRANGIAN_UNROLLED,
+    LAGRANGIAN_NETWORK,
+    MLP,
+    PAPER,
+)
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ALL}
 
 

@@ -22,6 +22,7 @@ from mosim_gym.tasks.undrawn import NoContexts
 from mosim_gym.types import Float64Array
 
 if TYPE_CHECKING:
+    import mujoco
     from dm_control.rl.control import Environment
 
 
@@ -77,6 +78,14 @@ def robot_of(domain: str, task: str) -> RobotSpec:
 def tree_of(domain: str, task: str) -> Tree:
     """The bodies, joints, geoms and sites of a task."""
     return Tree.from_mujoco(load_dm_env(domain, task).physics.model.ptr)
+
+
+def model_of(domain: str, task: str) -> mujoco.MjModel:
+    """The model of a task, after the task has initialised its physics; one's own to change."""
+    env = load_dm_env(domain, task)
+    never_draw(env)
+    env.reset()
+    return copy.copy(env.physics.model.ptr)
 
 
 def spec_of(env: Environment) -> RobotSpec:
