@@ -1,11 +1,11 @@
 """Zero-shot agents: trained in the model, judged in dm_control, beside the same trained in reality.
 
-SAC on reacher-easy and TQC on reacher-hard, three seeds each, with ``dynamics="learned"`` and
-``"mujoco"``, same settings and updates; 20 whole episodes of true physics a run, by the agent as
-it is after its last update. Goes on where it stopped: finished runs are in the CSV and are not done
-again while the preset is the same. Runs are spread over ``--jobs`` processes of one thread each.
+Three seeds each (acrobot: two) with ``dynamics="learned"`` and ``"mujoco"``, same settings and
+updates; 20 whole episodes of true physics a run, by the agent as it is after its last update. Goes
+on where it stopped: finished runs are in the CSV and are not done again while the preset is the
+same. Runs are spread over ``--jobs`` processes of one thread each.
 
-Run: python benchmarks/zero_shot.py [--quick] [--jobs 2]
+Run: python benchmarks/zero_shot.py [--quick] [--jobs 2] [--task acrobot-swingup ...]
 """
 
 from __future__ import annotations
@@ -28,7 +28,15 @@ from scipy.stats import t as student_t
 
 from mosim_gym.rl.presets import PRESETS, Algorithm
 
-EXPERIMENTS = (("MoSim/reacher-easy-v0", "sac"), ("MoSim/reacher-hard-v0", "tqc"))
+#: Task, algorithm, seeds.
+EXPERIMENTS = (
+    ("MoSim/reacher-easy-v0", "sac", 3),
+    ("MoSim/reacher-hard-v0", "tqc", 3),
+    ("MoSim/cartpole-balance-v0", "sac", 3),
+    ("MoSim/cartpole-swingup-v0", "sac", 3),
+    ("MoSim/pendulum-swingup-v0", "sac", 3),
+    ("MoSim/acrobot-swingup-v0", "tqc", 2),
+)
 DYNAMICS = ("learned", "mujoco")
 QUICK_UPDATES = 1_000
 
@@ -107,10 +115,10 @@ def interval(learned: Sequence[float], true: Sequence[float]) -> tuple[float, fl
 
 def report(rows: Sequence[dict[str, Any]], name: str) -> None:
     """Print the comparison and draw it."""
-    figure = new_figure()
+    figure = new_figure(width=10)
     axes = figure.subplots()
     labels = []
-    for k, (env_id, algo) in enumerate(EXPERIMENTS):
+    for k, (env_id, algo, _) in enumerate(EXPERIMENTS):
         means = {}
         for j, dynamics in enumerate(DYNAMICS):
             mine = [
@@ -137,23 +145,28 @@ def report(rows: Sequence[dict[str, Any]], name: str) -> None:
     save_figure(figure, name)
 
 
+def _asked(env_id: str, tasks: Sequence[str] | None) -> bool:
+    return tasks is None or env_id.removeprefix("MoSim/").removesuffix("-v0") in tasks
+
+
 def main() -> None:
     """Run what is missing, then report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one seed, few updates")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--task", nargs="+", help="some of them, such as acrobot-swingup")
     arguments = parser.parse_args()
     name = "zero_shot_quick" if arguments.quick else "zero_shot"
     updates = QUICK_UPDATES if arguments.quick else None
-    seeds = range(1 if arguments.quick else arguments.seeds)
     rows: list[dict[str, Any]] = list(read_csv(name))
     columns = ("env_id", "algo", "dynamics", "seed", "preset")
     done = {tuple(str(row.get(name)) for name in columns) for row in rows}
     # Seeds outermost: every experiment has some result early.
     jobs = [
         Job(env_id, algo, dynamics, seed, updates)
-        for seed, (env_id, algo), dynamics in itertools.product(seeds, EXPERIMENTS, DYNAMICS)
+        for seed in range(1 if arguments.quick else 3)
+        for (env_id, algo, seeds), dynamics in itertools.product(EXPERIMENTS, DYNAMICS)
+        if seed < seeds and _asked(env_id, arguments.task)
     ]
     missing = [job for job in jobs if job.key not in done]
     print(f"{len(done)} runs done, {len(missing)} to go")

@@ -54,7 +54,7 @@ class Lagrangian(nn.Module):
         self.damping = nn.Parameter(torch.zeros(nv))
         # The context changes how controls act: it multiplies them.
         self._context = slice(features.n_features - spec.nu - spec.context_inputs, -spec.nu)
-        self._has_context = spec.context_inputs > 0
+        self.needs_features = self._has_context = spec.context_inputs > 0
         self.gain = nn.Parameter(torch.zeros(spec.na + spec.nu * (1 + spec.context_inputs), nv))
         # A hinge that turns freely has no place for a spring to pull it to.
         sprung = [j.type is JointType.SLIDE or j.range is not None for j in spec.joints]

@@ -15,6 +15,7 @@ from torch.nn.functional import linear, silu, softplus
 
 from mosim_gym.dynamics.config import ModelConfig
 from mosim_gym.dynamics.harmonics import Harmonics
+from mosim_gym.dynamics.memo import Memo
 from mosim_gym.dynamics.networks import ResidualMLP
 from mosim_gym.dynamics.symmetric import Symmetric
 from mosim_gym.robots.spec import JointType, RobotSpec
@@ -65,20 +66,25 @@ class Polynomials(nn.Module):
         mass[0] = symmetric.entries_of(torch.eye(spec.nv))
         self.mass = nn.Parameter(mass)
         self.potential = nn.Parameter(torch.zeros(slope.shape[2]))
+        self._memo = Memo(self._coefficients)
 
     def forward(self, qpos: Tensor, scale: Tensor) -> Terms:
         """The terms at ``(batch, nq)`` positions; `scale` ``(nv,)`` whitens the coordinates."""
-        symmetric, n = self.symmetric, self.harmonics.n
-        parts = self.spread @ self.mass
-        force = (self.slope @ self.potential) * -scale.unsqueeze(1)
-        slopes = parts[1:] * scale.view(-1, 1, 1)
-        turning = slopes.permute(1, 0, 2).reshape(n, -1) @ symmetric.christoffel
+        symmetric = self.symmetric
         # All are polynomials of the same functions: one product evaluates them.
-        values = self.harmonics(qpos) @ torch.cat([parts[0], force.T, turning], 1)
+        values = self.harmonics(qpos) @ self._memo(self.mass, self.potential, scale)
         entries = symmetric.n_entries
         sizes = [entries, symmetric.n, symmetric.n * entries]
         mass, force, turning = values.split(sizes, 1)
         return Terms(mass, force, turning.view(-1, symmetric.n, entries))
+
+    def _coefficients(self, mass: Tensor, potential: Tensor, scale: Tensor) -> Tensor:
+        """Of mass, force and turning by the functions, ``(functions, entries of all three)``."""
+        parts = self.spread @ mass
+        force = (self.slope @ potential) * -scale.unsqueeze(1)
+        slopes = parts[1:] * scale.view(-1, 1, 1)
+        turning = slopes.permute(1, 0, 2).reshape(self.harmonics.n, -1) @ self.symmetric.christoffel
+        return torch.cat([parts[0], force.T, turning], 1)
 
 
 class Networks(nn.Module):

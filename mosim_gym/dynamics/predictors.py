@@ -19,7 +19,9 @@ class Inputs(NamedTuple):
     """What a predictor or corrector may look at; all ``(batch, n)``.
 
     `features` are whitened: positions first, then velocities, then activations, the context that
-    changes the dynamics, and controls. `scale` ``(nv,)`` is what a whitened acceleration of one is.
+    changes the dynamics, and controls; without columns for a predictor that has
+    ``needs_features = False`` and no correctors. `scale` ``(nv,)`` is what a whitened acceleration
+    of one is.
     """
 
     qpos: Tensor

@@ -53,6 +53,8 @@ class Simulator(nn.Module):
         self.correctors = nn.ModuleList(
             Corrector(spec, self.features, config) for _ in range(config.correctors)
         )
+        wanted = getattr(self.predictor, "needs_features", True)
+        self._encodes = bool(wanted) or config.correctors > 0
         self.activation = nn.Linear(spec.na + spec.nu, spec.na) if spec.na else None
         self.register_buffer("acceleration_scale", torch.ones(spec.nv))
         # The largest |qpos, qvel, act| of a state that is not diverged; fit bounds the speeds.
@@ -104,7 +106,9 @@ class Simulator(nn.Module):
 
         `context` is ``None`` for bodies it does not move.
         """
-        features = self.features.encode(qpos, qvel, act, action, context)
+        features = qpos[:, :0]
+        if self._encodes:
+            features = self.features.encode(qpos, qvel, act, action, context)
         inputs = Inputs(qpos, qvel, act, action, features, self.acceleration_scale)
         whitened = self.predictor(inputs)
         for corrector in self.correctors:

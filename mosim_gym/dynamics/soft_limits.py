@@ -10,10 +10,12 @@ to have.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from mosim_gym.dynamics.memo import Memo
 from mosim_gym.robots.spec import JointType, RobotSpec
 
 # MuJoCo's defaults, to start from: solref (.02, 1), solimp (.9, .95, .001).
@@ -49,6 +51,7 @@ class SoftLimits(nn.Module):
         self.log_width = nn.Parameter(torch.full((nv,), math.log(_WIDTH)))
         self.logit_least = nn.Parameter(torch.full((nv,), math.log(_LEAST / (1 - _LEAST))))
         self.logit_most = nn.Parameter(torch.full((nv,), math.log(_MOST / (1 - _MOST))))
+        self._memo = Memo(_numbers)
 
     def shape(self) -> list[nn.Parameter]:
         """How the impedance rises with depth."""
@@ -62,12 +65,51 @@ class SoftLimits(nn.Module):
             units of qvel per second; and the firmness, the inverse of MuJoCo's regularizer R, in
             the units of a whitened mass.
         """
+        of = self._memo(*self._weights())
         past = qpos - torch.clamp(qpos, self.low, self.high)
-        depth = torch.clamp(past.abs() * torch.exp(-self.log_width), max=1.0)
-        least, most = torch.sigmoid(self.logit_least), torch.sigmoid(self.logit_most)
+        depth = torch.clamp(past.abs() * of.steepness, max=1.0)
         rise = torch.where(depth < 0.5, 2 * depth * depth, 1 - 2 * (1 - depth).square())
-        impedance = least + (most - least) * rise
-        asked = -torch.exp(self.log_damping) * qvel
-        asked = asked - torch.exp(self.log_stiffness) * impedance * past
-        firmness = impedance / (1 - impedance) * torch.exp(self.log_weight)
+        impedance = torch.addcmul(of.least, of.span, rise)
+        asked = of.damping * qvel - of.stiffness * impedance * past
+        firmness = impedance / (1 - impedance) * of.weight
         return torch.sign(past), asked, firmness
+
+    def _weights(self) -> tuple[nn.Parameter, ...]:
+        return (
+            self.log_width,
+            self.logit_least,
+            self.logit_most,
+            self.log_damping,
+            self.log_stiffness,
+            self.log_weight,
+        )
+
+
+class _Numbers(NamedTuple):
+    """What the weights stand for, ``(nv,)`` each; the damping with its sign."""
+
+    steepness: Tensor
+    least: Tensor
+    span: Tensor
+    damping: Tensor
+    stiffness: Tensor
+    weight: Tensor
+
+
+def _numbers(
+    log_width: Tensor,
+    logit_least: Tensor,
+    logit_most: Tensor,
+    log_damping: Tensor,
+    log_stiffness: Tensor,
+    log_weight: Tensor,
+) -> _Numbers:
+    least = torch.sigmoid(logit_least)
+    return _Numbers(
+        torch.exp(-log_width),
+        least,
+        torch.sigmoid(logit_most) - least,
+        -torch.exp(log_damping),
+        torch.exp(log_stiffness),
+        torch.exp(log_weight),
+    )
