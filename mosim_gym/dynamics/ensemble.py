@@ -110,6 +110,10 @@ class Ensemble:
         )
 
     def _map(self, call: _Call, state: State | MemberStates, actions: Tensor) -> Tensors:
+        if torch.is_inference_mode_enabled():
+            # There, a model may keep what follows from its weights, and here they are put in.
+            with torch.inference_mode(False), torch.no_grad():
+                return self._map(call, state, actions)
         own = isinstance(state, MemberStates)
         fields = _fields(state)
         if self._batched:

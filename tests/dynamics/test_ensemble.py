@@ -67,7 +67,8 @@ def test_figures_are_those_of_the_members_one_by_one(spec: RobotSpec, config: Mo
     each = members(spec, config)
     ensemble = Ensemble(each)
     start, actions = states(spec), torch.rand(4, 5, 2).double()
-    futures = ensemble.rollout(start, actions)
+    with torch.inference_mode():
+        futures = ensemble.rollout(start, actions)
     assert futures.qpos.shape == (3, 4, 6, spec.nq) and futures.horizon == 5
     following = ensemble.step(ensemble.step(start, actions[:, 0]), actions[:, 1])
     assert len(following) == len(ensemble) == 3
