@@ -12,6 +12,7 @@ from mosim_gym import cli
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.dynamics.checkpoint import load_checkpoint, save_checkpoint
 from mosim_gym.dynamics.config import ModelConfig
+from mosim_gym.dynamics.ensemble import Ensemble
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.registration import ROWS
 from mosim_gym.tasks.mujoco import robot_of
@@ -80,6 +81,18 @@ def test_collect_fit_evaluate_reset(run, tmp_path):
     start = env.reset(seed=0)[1]["mosim/state"]["qpos"]
     recorded = np.concatenate([episode.qpos for episode in dataset.episodes])
     assert np.abs(recorded - start).max(1).min() < 1e-6
+
+
+def test_fit_makes_the_members_of_an_ensemble(run, tmp_path):
+    data, out = tmp_path / "data", tmp_path / "model"
+    run("collect", "pendulum", "--episodes", 3, "--out", data, "--quiet")
+    fit = ("fit", data, "--out", out, "--steps", 2, "--members", 2, "--seed", 3, "--quiet")
+    code, printed, err = run(*fit)
+    assert code == 0, err
+    assert f"{out}-0: 2 steps, trusted for" in printed and f"{out}-1: 2 steps" in printed
+    made = [load_checkpoint(f"{out}-{k}") for k in range(2)]
+    assert [checkpoint.provenance["seed"] for checkpoint in made] == [3, 4]
+    assert len(Ensemble([checkpoint.simulator for checkpoint in made])) == 2
 
 
 def test_collect_is_the_same_for_the_same_seed_and_goes_on(run, tmp_path):

@@ -101,13 +101,37 @@ def fit(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads torch computes with.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on with an unfinished fit.")] = True,
     seed: Seed = 0,
+    members: Annotated[
+        int | None,
+        typer.Option(min=1, help="Fit an ensemble: OUT-0, OUT-1, ..., each with the next seed."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a model on recorded motion.
 
     Run it again to go on after an interruption; a finished fit is done anew and replaces --out.
+    Of an ensemble, finished members are kept (unless --no-resume), and --minutes is for all.
     """
+    from mosim_gym.fit.ensemble import fit_ensemble
     from mosim_gym.fit.trainer import fit as train_model
+
+    if members is not None:
+        fitted = fit_ensemble(
+            data,
+            out=out,
+            members=members,
+            preset=preset,
+            steps=steps,
+            minutes=minutes,
+            seed=seed,
+            threads=threads,
+            resume=resume,
+            progress=not quiet,
+        )
+        for member in fitted:
+            trusted = member.acceptance["trusted_horizon"]
+            print(f"{member.path}: {member.steps} steps, trusted for {trusted} control steps")
+        return
 
     result = train_model(
         data,
