@@ -28,7 +28,8 @@ class Memo(Generic[T]):
 
     def __call__(self, *tensors: Tensor) -> T:
         """The function's value."""
-        if not torch.is_inference_mode_enabled() or torch.compiler.is_compiling():
+        # In this order: what traces for a compiler cannot look at the mode.
+        if torch.compiler.is_compiling() or not torch.is_inference_mode_enabled():
             return self._function(*tensors)
         key = tuple(n for tensor in tensors for n in (tensor.data_ptr(), _version(tensor)))
         if self._value is None or key != self._key:
