@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mosim_gym.articulated.cones import Cones
 from mosim_gym.articulated.description import Cone, Description
+from mosim_gym.articulated.edges import Edges, along_edges
 from mosim_gym.articulated.geometry import Geometry, contact_frames
 from mosim_gym.articulated.impedance import columns, impedance, reference, regularizer
 from mosim_gym.articulated.kinetics import Kinetics
@@ -163,16 +164,10 @@ class _Group:
         # One common R of the edges, that matches the friction of the elliptic cone.
         weight = regularizer(d, shift * (1 + friction[0].square()))
         common = 2 * friction[0].square() / self._impratio * weight
-        firmness = torch.where(there, 1 / common, 0.0)[:, None]
-        edges = []
-        for k, coefficient in enumerate(friction):
-            slanted = coefficient[:, None] * jacobian[:, k + 1]
-            edges += [jacobian[:, 0] + slanted, jacobian[:, 0] - slanted]
-        rows = torch.stack(edges, 1)
-        asked = pulled[:, None] - damping[:, None] * (rows * v).sum(2)
-        return Dense(
-            rows.flatten(0, 1), asked.flatten(0, 1), firmness.expand_as(asked).flatten(0, 1)
-        )
+        firmness = torch.where(there, 1 / common, 0.0)
+        slopes = torch.stack(friction, 1)
+        asked = -damping[:, None] * along_edges(jacobian, slopes, v) + pulled[:, None]
+        return Edges(jacobian, slopes, asked, firmness)
 
     def _cones(
         self,

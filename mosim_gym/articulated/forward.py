@@ -2,6 +2,10 @@
 
 Smooth forces, then constraints (limits, dry friction, contacts), then what the integrator steps
 implicitly (documentation: Computation, Simulation pipeline).
+
+What is solved for is found without derivatives. Where these are wanted, one Newton step on the
+equations of motion, in which the acceleration is given and forces are asked for, has exactly those
+of the solution (implicit function theorem): neither solvers nor mass matrices are differentiated.
 """
 
 from __future__ import annotations
@@ -13,13 +17,14 @@ from torch import Tensor
 
 from mosim_gym.articulated.contacts import Contacts
 from mosim_gym.articulated.description import Description
-from mosim_gym.articulated.factor import factorised
+from mosim_gym.articulated.factor import Solve, factorised
 from mosim_gym.articulated.implicit import Implicit
+from mosim_gym.articulated.kinetics import Kinetics
 from mosim_gym.articulated.limits import JointRows
 from mosim_gym.articulated.physics import Physics
 from mosim_gym.articulated.rows import Block
-from mosim_gym.articulated.smooth import Motion, Smooth
-from mosim_gym.articulated.solver import Solution, solve
+from mosim_gym.articulated.smooth import Smooth, State
+from mosim_gym.articulated.solver import Solution, minimum
 from mosim_gym.articulated.weights import InverseWeights, Weights
 
 
@@ -29,13 +34,35 @@ class Prepared(NamedTuple):
     physics: Physics
     weights: Weights
 
+    def detach(self) -> Prepared:
+        """The same, cut off from the autograd graph."""
+        physics = Physics(*(value.detach() for value in self.physics))
+        return Prepared(physics, Weights(*(value.detach() for value in self.weights)))
+
+
+class _Found(NamedTuple):
+    """Accelerations without derivatives, and what solves for corrections of them.
+
+    Attributes:
+        moment: under constraints, of the moment, ``(batch, nv)`` (qacc).
+        correct: solves with the second derivative there.
+        step: of the integrator's step, ``(batch, nv)``.
+        correct_step: solves with the matrix of the step.
+        converged: ``(batch,)`` bool.
+    """
+
+    moment: Tensor
+    correct: Solve
+    step: Tensor
+    correct_step: Solve
+    converged: Tensor
+
 
 class Forward:
     """Forward dynamics of a body, compiled once for batches of any dtype on any device.
 
     Attributes:
         smooth: its part without constraints.
-        constrained: whether there are constraints at all.
     """
 
     def __init__(
@@ -52,7 +79,7 @@ class Forward:
             step: of the integrator, in seconds, which implicit damping depends on; the
                 description's own by default.
             slots: of contacts that are kept, see `Contacts`.
-            iterations: of the solver, see `solve`.
+            iterations: of the solver, see `minimum`.
         """
         self.smooth = Smooth(description)
         step = description.options.timestep if step is None else step
@@ -61,15 +88,20 @@ class Forward:
         self._joints = JointRows(description)
         self._contacts = Contacts(description, slots) if len(description.pairs) else None
         self._iterations = iterations
-        limited, rubbing = self._joints.limits, bool(description.rubbing.any())
-        self.constrained = limited or rubbing or self._contacts is not None
 
     def prepare(self, physics: Physics) -> Prepared:
         """Work out what depends on the physics alone, once for many steps."""
         return Prepared(physics, self._weights(physics))
 
     def __call__(
-        self, prepared: Prepared, qpos: Tensor, qvel: Tensor, act: Tensor | None, ctrl: Tensor
+        self,
+        prepared: Prepared,
+        qpos: Tensor,
+        qvel: Tensor,
+        act: Tensor | None,
+        ctrl: Tensor,
+        *,
+        differentiable: bool = True,
     ) -> Solution:
         """Accelerations ``(batch, nv)``, and which rows converged.
 
@@ -82,35 +114,66 @@ class Forward:
             qvel: ``(batch, nv)``.
             act: ``(batch, na)``; ``None`` for bodies without activations.
             ctrl: ``(batch, nu)``.
+            differentiable: by physics, state and control; half as fast.
         """
-        physics = prepared.physics
-        motion = self.smooth(physics, qpos, qvel, act, ctrl)
-        if not self.constrained:
-            matrix = self._implicit.matrix(physics, motion, qpos, qvel, act, ctrl)
-            acceleration = _solved(matrix, motion.force)
-            return Solution(acceleration, acceleration.detach().isfinite().all(1))
-        found = self.instantaneous(prepared, motion, qpos, qvel)
+        state, kinetics = State(qpos, qvel, act, ctrl), self.smooth.links(qpos)
+        blocks, overflow = self._blocks(prepared, kinetics, state)
+        found = self._find(prepared.detach(), kinetics.detach(), state.detach(), blocks)
+        converged = found.converged & ~overflow
+        if not differentiable:
+            return Solution(found.step, converged)
+        physics, moment = prepared.physics, found.moment
+        if blocks or not self._implicit.active:
+            missing = self.smooth.inverse(physics, kinetics, state, moment)
+            moment = moment - _solved(found.correct, missing + _pulled(blocks, moment))
         if not self._implicit.active:
-            return found
-        matrix = self._implicit.matrix(physics, motion, qpos, qvel, act, ctrl)
-        force = (motion.mass @ found.acceleration.unsqueeze(2)).squeeze(2)
-        return Solution(_solved(matrix, force), found.converged)
+            return Solution(moment, converged)
+        missing = self.smooth.inverse(physics, kinetics, state, found.step)
+        missing = missing + self._implicit.force(physics, state, found.step)
+        missing = missing + _pulled(blocks, moment)
+        return Solution(found.step - _solved(found.correct_step, missing), converged)
 
-    def instantaneous(
-        self, prepared: Prepared, motion: Motion, qpos: Tensor, qvel: Tensor
-    ) -> Solution:
-        """Accelerations under constraints at the moment (qacc), for states of which `motion` is."""
+    def _blocks(
+        self, prepared: Prepared, kinetics: Kinetics, state: State
+    ) -> tuple[list[Block], Tensor]:
+        """Constraints, and where there are more than fit."""
         physics, weights = prepared
-        blocks: list[Block] = self._joints(physics, weights, qpos, qvel)
-        overflow = torch.zeros_like(qvel[:, 0], dtype=torch.bool)
-        if self._contacts is not None:
-            rows = self._contacts(physics, weights, motion.kinetics, qvel)
-            blocks, overflow = blocks + rows.blocks, rows.overflow
-        smooth = _solved(motion.mass, motion.force)
-        found = solve(motion.mass, smooth, blocks, iterations=self._iterations)
-        return Solution(found.acceleration, found.converged & ~overflow)
+        blocks: list[Block] = self._joints(physics, weights, state.qpos, state.qvel)
+        if self._contacts is None:
+            return blocks, torch.zeros_like(state.qvel[:, 0], dtype=torch.bool)
+        rows = self._contacts(physics, weights, kinetics, state.qvel)
+        return blocks + rows.blocks, rows.overflow
+
+    def _find(
+        self, prepared: Prepared, kinetics: Kinetics, state: State, blocks: list[Block]
+    ) -> _Found:
+        physics = prepared.physics
+        motion = self.smooth.motion(physics, kinetics, state)
+        correct = factorised(motion.mass.permute(1, 2, 0))
+        moment = _solved(correct, motion.force)
+        converged = moment.isfinite().all(1)
+        if blocks:
+            least = minimum(motion.mass, moment, blocks, iterations=self._iterations)
+            moment, correct = least.acceleration.t(), least.correct
+            converged = least.converged
+        if not self._implicit.active:
+            return _Found(moment, correct, moment, correct, converged)
+        matrix = self._implicit.matrix(physics, motion.mass, state)
+        correct_step = factorised(matrix.permute(1, 2, 0))
+        force = motion.force
+        if blocks:
+            force = (motion.mass @ moment.unsqueeze(2)).squeeze(2)
+        return _Found(moment, correct, _solved(correct_step, force), correct_step, converged)
 
 
-def _solved(matrix: Tensor, force: Tensor) -> Tensor:
+def _pulled(blocks: list[Block], acceleration: Tensor) -> Tensor:
+    """Minus the forces of constraints, ``(batch, nv)``, that miss accelerations."""
+    total = torch.zeros_like(acceleration).t()
+    for block in blocks:
+        total = total + block.pull(block.gradient(block.miss(acceleration.t())))
+    return total.t()
+
+
+def _solved(correct: Solve, force: Tensor) -> Tensor:
     """Accelerations ``(batch, nv)`` that forces ``(batch, nv)`` give."""
-    return factorised(matrix.permute(1, 2, 0))(force.t()).t()
+    return correct(force.t()).t()

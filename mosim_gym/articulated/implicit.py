@@ -1,4 +1,4 @@
-"""The matrix that a step is solved with: mass plus what is stepped implicitly.
+"""What a step is solved with: the mass, and what is stepped implicitly.
 
 MuJoCo's Euler steps joint damping implicitly, its implicitfast integrator the actuators'
 dependence on speed as well; RK4 nothing (documentation: Computation, Numerical integration):
@@ -12,12 +12,16 @@ from torch import Tensor
 
 from mosim_gym.articulated.description import Description
 from mosim_gym.articulated.physics import Physics
-from mosim_gym.articulated.smooth import Motion, Smooth
+from mosim_gym.articulated.smooth import Smooth, State
 from mosim_gym.robots.spec import Integrator
 
 
 class Implicit:
-    """Knows what a body's integrator steps implicitly."""
+    """Knows what a body's integrator steps implicitly.
+
+    Attributes:
+        active: whether it does at all.
+    """
 
     def __init__(self, description: Description, smooth: Smooth, step: float) -> None:
         """Keep what is needed.
@@ -34,23 +38,24 @@ class Implicit:
             options.integrator is fast or (options.integrator is euler and options.implicit_damping)
         )
         self._actuators = options.integrator is fast
-        #: Whether the matrix is another than the mass.
         self.active = self._damping or self._actuators
 
-    def matrix(
-        self,
-        physics: Physics,
-        motion: Motion,
-        qpos: Tensor,
-        qvel: Tensor,
-        act: Tensor | None,
-        ctrl: Tensor,
-    ) -> Tensor:
-        """The matrix ``(batch, nv, nv)`` for states of which `motion` tells."""
-        matrix = motion.mass
+    def matrix(self, physics: Physics, mass: Tensor, state: State) -> Tensor:
+        """The matrix of the step, ``(batch, nv, nv)``, for mass matrices of that shape."""
         if self._damping:
-            matrix = matrix + torch.diag_embed(self._step * physics.damping)
-        if self._actuators:
-            slope = self._smooth.actuation.damping(physics, qpos, qvel, act, ctrl)
-            matrix = matrix if slope is None else matrix + self._step * slope
-        return matrix
+            mass = mass + torch.diag_embed(self._step * physics.damping)
+        slope = self._slope(physics, state)
+        return mass if slope is None else mass + self._step * slope
+
+    def force(self, physics: Physics, state: State, acceleration: Tensor) -> Tensor:
+        """What the matrix adds to the mass, times accelerations ``(batch, nv)``."""
+        force = torch.zeros_like(acceleration)
+        if self._damping:
+            force = force + self._step * physics.damping * acceleration
+        slope = self._slope(physics, state)
+        if slope is None:
+            return force
+        return force + self._step * (slope @ acceleration.unsqueeze(2)).squeeze(2)
+
+    def _slope(self, physics: Physics, state: State) -> Tensor | None:
+        return self._smooth.actuation.damping(physics, *state) if self._actuators else None

@@ -40,6 +40,10 @@ class Kinetics(NamedTuple):
     turns: Tensor
     moves: Tensor
 
+    def detach(self) -> Kinetics:
+        """The same, cut off from the autograd graph."""
+        return Kinetics(*(value.detach() for value in self))
+
 
 class Links:
     """Kinetics of a tree, compiled once for batches of any dtype on any device."""

@@ -66,6 +66,27 @@ class Motion(NamedTuple):
         return self.passive - self.bias + self.actuator
 
 
+class State(NamedTuple):
+    """States and controls of a batch.
+
+    Attributes:
+        qpos: ``(batch, nq)``.
+        qvel: ``(batch, nv)``.
+        act: ``(batch, na)``; ``None`` for bodies without activations.
+        ctrl: ``(batch, nu)``.
+    """
+
+    qpos: Tensor
+    qvel: Tensor
+    act: Tensor | None
+    ctrl: Tensor
+
+    def detach(self) -> State:
+        """The same, cut off from the autograd graph."""
+        act = None if self.act is None else self.act.detach()
+        return State(self.qpos.detach(), self.qvel.detach(), act, self.ctrl.detach())
+
+
 class Smooth:
     """The smooth dynamics of a body, compiled once for batches of any dtype on any device."""
 
@@ -88,15 +109,18 @@ class Smooth:
             act: ``(batch, na)``; ``None`` for bodies without activations.
             ctrl: ``(batch, nu)``.
         """
-        plan, kinetics = self.links.plan(qpos), self.links(qpos)
-        axes = _motion_axes(kinetics)
-        inertias = _body_inertias(physics, kinetics)
+        return self.motion(physics, self.links(qpos), State(qpos, qvel, act, ctrl))
+
+    def motion(self, physics: Physics, kinetics: Kinetics, state: State) -> Motion:
+        """The same where the kinetics are known."""
+        plan = self.links.plan(state.qvel)
+        axes, inertias = _motion_axes(kinetics), _body_inertias(physics, kinetics)
         return Motion(
             kinetics,
             mass=_mass_matrix(plan, axes, inertias, physics.armature),
-            bias=self._bias(plan, axes, inertias, qvel),
-            passive=self.passive(physics, qpos, qvel),
-            actuator=self.actuation(physics, qpos, qvel, act, ctrl),
+            bias=self._newton_euler(plan, axes, inertias, state.qvel, None),
+            passive=self.passive(physics, state.qpos, state.qvel),
+            actuator=self.actuation(physics, *state),
         )
 
     def mass_matrix(self, physics: Physics, qpos: Tensor) -> tuple[Tensor, Kinetics]:
@@ -105,14 +129,32 @@ class Smooth:
         inertias = _body_inertias(physics, kinetics)
         return _mass_matrix(plan, _motion_axes(kinetics), inertias, physics.armature), kinetics
 
-    def _bias(self, plan: Plan, axes: Tensor, inertias: Inertias, qvel: Tensor) -> Tensor:
-        """Forces that hold all accelerations at zero, ``(batch, nv)`` (`mj_rne`)."""
+    def inverse(
+        self, physics: Physics, kinetics: Kinetics, state: State, acceleration: Tensor
+    ) -> Tensor:
+        """Inverse dynamics: forces ``(batch, nv)`` missing for accelerations ``(batch, nv)``.
+
+        Equal to ``M a + bias - passive - actuator``, without the cost of M.
+        """
+        plan = self.links.plan(state.qvel)
+        axes, inertias = _motion_axes(kinetics), _body_inertias(physics, kinetics)
+        force = self._newton_euler(plan, axes, inertias, state.qvel, acceleration)
+        force = force + physics.armature * acceleration
+        force = force - self.passive(physics, state.qpos, state.qvel)
+        return force - self.actuation(physics, *state)
+
+    def _newton_euler(
+        self, plan: Plan, axes: Tensor, inertias: Inertias, qvel: Tensor, qacc: Tensor | None
+    ) -> Tensor:
+        """Forces that make accelerations, zeros by default, ``(batch, nv)`` (`mj_rne`)."""
         (gravity,) = self._gravity.like(qvel)
         nv = len(axes)
         moving = axes * qvel.t()[:, None]
         velocities = _product(plan.carries, moving)
         shared, velocity = velocities[:nv], velocities[nv:]
-        drift = _product(plan.carries[nv:], _cross_motion(shared, moving))
+        drift = _cross_motion(shared, moving)
+        drift = drift if qacc is None else drift + axes * qacc.t()[:, None]
+        drift = _product(plan.carries[nv:], drift)
         # A body at rest in a field of gravity is one that accelerates upwards.
         acceleration = torch.cat([drift[:, :3], drift[:, 3:] - gravity], 1)
         force = inertias.momentum(acceleration)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mosim_gym.articulated.cones import Cones
-from mosim_gym.articulated.factor import factorised
+from mosim_gym.articulated.factor import Solve, factorised
 from mosim_gym.articulated.rows import Block
 
 _TINY = 1e-30
@@ -36,6 +36,20 @@ class Solution(NamedTuple):
     converged: Tensor
 
 
+class Minimum(NamedTuple):
+    """Where the function is least; cut off from the autograd graph.
+
+    Attributes:
+        acceleration: ``(nv, batch)``.
+        correct: solves with the second derivative there: ``H x = b`` of b ``(nv, batch)``.
+        converged: which rows of the batch are there, ``(batch,)`` bool.
+    """
+
+    acceleration: Tensor
+    correct: Solve
+    converged: Tensor
+
+
 def solve(
     mass: Tensor,
     smooth: Tensor,
@@ -49,26 +63,45 @@ def solve(
         mass: mass matrices, ``(batch, nv, nv)``.
         smooth: accelerations without constraints, ``(batch, nv)``.
         blocks: constraints; without any, `smooth` is the solution.
-        iterations: Newton steps with line search; the differentiable one comes on top.
-        searches: steps of a line search; ``None``: 4, which are enough for functions that are
-            quadratic piece by piece, or 10 if there are elliptic cones.
+        iterations: see `minimum`; the differentiable step comes on top.
+        searches: see `minimum`.
     """
     if not blocks:
         return Solution(smooth, smooth.detach().isfinite().all(1))
+    found = minimum(mass, smooth, blocks, iterations, searches)
+    problem = _Problem(mass.permute(1, 2, 0), smooth.t(), blocks)
+    acceleration = found.acceleration - found.correct(problem.gradient(found.acceleration))
+    return Solution(acceleration.t(), found.converged)
+
+
+def minimum(
+    mass: Tensor,
+    smooth: Tensor,
+    blocks: Sequence[Block],
+    iterations: int = 8,
+    searches: int | None = None,
+) -> Minimum:
+    """Where the function is least.
+
+    Args:
+        mass: mass matrices, ``(batch, nv, nv)``.
+        smooth: accelerations without constraints, ``(batch, nv)``.
+        blocks: constraints, at least one.
+        iterations: Newton steps with line search; one full step comes on top.
+        searches: steps of a line search; ``None``: 4, which are enough for functions that are
+            quadratic piece by piece, or 10 if there are elliptic cones.
+    """
     if searches is None:
         searches = 10 if any(isinstance(block, Cones) for block in blocks) else 4
-    matrix, start = mass.permute(1, 2, 0), smooth.t()
-    problem = _Problem(matrix.detach(), start.detach(), [block.detach() for block in blocks])
+    matrix, start = mass.detach().permute(1, 2, 0), smooth.detach().t()
+    problem = _Problem(matrix, start, [block.detach() for block in blocks])
     end = problem.minimise(iterations, searches)
     correct = factorised(problem.curvature(end))
-    acceleration = end - correct(_Problem(matrix, start, blocks).gradient(end))
-    with torch.no_grad():
-        last = acceleration.detach()
-        off = correct(problem.gradient(last)).abs().amax(0)
-        size = 1 + last.abs().amax(0)
-        # A comparison with NaN is false.
-        converged = off <= _TOLERANCE[size.dtype] * size
-    return Solution(acceleration.t(), converged)
+    end = end - correct(problem.gradient(end))
+    off = correct(problem.gradient(end)).abs().amax(0)
+    size = 1 + end.abs().amax(0)
+    # A comparison with NaN is false.
+    return Minimum(end, correct, off <= _TOLERANCE[size.dtype] * size)
 
 
 class _Problem:

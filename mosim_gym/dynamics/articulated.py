@@ -17,6 +17,7 @@ from mosim_gym.articulated.learned import LearnedPhysics
 from mosim_gym.articulated.physics import Physics
 from mosim_gym.dynamics.config import ModelConfig
 from mosim_gym.dynamics.features import FeatureMap
+from mosim_gym.dynamics.memo import Memo
 from mosim_gym.dynamics.predictors import Inputs, register_predictor
 from mosim_gym.errors import MosimError
 from mosim_gym.robots.spec import RobotSpec
@@ -30,6 +31,8 @@ class Articulated(nn.Module):
         physics: the parameters.
         description: what was told.
     """
+
+    needs_features = False
 
     def __init__(self, spec: RobotSpec, features: FeatureMap, config: ModelConfig) -> None:
         """Start at physics guessed from shapes.
@@ -50,32 +53,37 @@ class Articulated(nn.Module):
         self._forward = Forward(self.description, spec.control_dt / config.integrator_steps)
         # Not a part of this module: it is the simulator's.
         self._to_local = features.to_local
-        self._kept: Prepared | None = None
+        self._memo = Memo(self._prepare)
 
     @torch.no_grad()
     def start_from(self, physics: Physics) -> None:
         """Put all parameters to known physics, such as that of an MJCF."""
         self.physics.restart(physics)
-        self._kept = None
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Whitened accelerations ``(batch, nv)``; NaN in rows whose solver did not converge."""
-        found = self._forward(self._prepared(), inputs.qpos, inputs.qvel, inputs.act, inputs.action)
+        # Memo's tensors: all that physics is made of.
+        numbers = (*self.physics.parameters(), *self.physics.buffers())
+        found = self._forward(
+            self._memo(*numbers),
+            inputs.qpos,
+            inputs.qvel,
+            inputs.act,
+            inputs.action,
+            differentiable=_wants_derivatives(),
+        )
         acceleration = torch.where(found.converged[:, None], found.acceleration, torch.nan)
         return self._to_local(inputs.qpos, acceleration) / inputs.scale
 
-    def _prepared(self) -> Prepared:
-        # Frozen parameters do not change from step to step; while learning, they do.
-        frozen = all(
-            isinstance(p, nn.Parameter) and not p.requires_grad for p in self.physics.parameters()
-        )
-        if not frozen:
-            self._kept = None
-            return self._forward.prepare(self.physics())
-        if self._kept is None:
-            with torch.no_grad():
-                self._kept = self._forward.prepare(self.physics())
-        return self._kept
+    def _prepare(self, *_: Tensor) -> Prepared:
+        return self._forward.prepare(self.physics())
+
+
+def _wants_derivatives() -> bool:
+    # Forward mode works without gradients enabled: only inference mode tells that none are wanted.
+    if torch.compiler.is_compiling():
+        return torch.is_grad_enabled()
+    return not torch.is_inference_mode_enabled()
 
 
 def _require_match(spec: RobotSpec, description: Description) -> None:

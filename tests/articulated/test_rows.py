@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mosim_gym.articulated.cones import Cones
+from mosim_gym.articulated.edges import Edges
 from mosim_gym.articulated.rows import Block, OnDofs
 from tests.articulated.bodies import States, draw, suite_model
 from tests.articulated.contact_oracle import ask, limits, moving_states, parts, shapes
@@ -20,6 +21,13 @@ def rows_of(block: Block, row: int) -> np.ndarray:
         sign = block.sign.expand_as(block.reference)[:, row]
         jacobian, lead = torch.diag(sign), (block.reference[:, row], block.firmness[:, row])
         present = (lead[1] > 0) & (block.most - block.least > 0)[:, 0]
+    elif isinstance(block, Edges):
+        axes, slopes = block.jacobian[..., row], block.friction.expand_as(block.jacobian[:, 1:, 0])
+        tangents = slopes[..., row, None] * axes[:, 1:]
+        jacobian = torch.cat([axes[:, :1] + tangents, axes[:, :1] - tangents], 1).flatten(0, 1)
+        firmness = block.firmness[:, None].expand_as(block.reference)
+        lead = (block.reference[..., row].flatten(), firmness[..., row].flatten())
+        present = lead[1] > 0
     else:
         jacobian = block.jacobian[..., row].flatten(0, -2)
         lead = (block.reference[..., row].flatten(), block.firmness[..., row].flatten())
