@@ -3,17 +3,20 @@
 import dataclasses
 import re
 import sys
+from typing import get_args
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
 from mosim_gym import cli
+from mosim_gym.cli.models import PresetName
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.dynamics.checkpoint import load_checkpoint, save_checkpoint
 from mosim_gym.dynamics.config import ModelConfig
 from mosim_gym.dynamics.ensemble import Ensemble
 from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.fit.presets import PRESETS
 from mosim_gym.registration import ROWS
 from mosim_gym.tasks.mujoco import robot_of
 
@@ -81,6 +84,23 @@ def test_collect_fit_evaluate_reset(run, tmp_path):
     start = env.reset(seed=0)[1]["mosim/state"]["qpos"]
     recorded = np.concatenate([episode.qpos for episode in dataset.episodes])
     assert np.abs(recorded - start).max(1).min() < 1e-6
+
+
+def test_the_help_names_every_preset():
+    (name,) = (option for option in get_args(PresetName) if hasattr(option, "help"))
+    assert set(name.help.rstrip(".").split(", ")) == set(PRESETS)
+
+
+def test_learn_goes_from_a_body_to_its_model(run, tmp_path):
+    out = tmp_path / "pendulum"
+    told = ("learn", "pendulum", "--episodes", 10, "--preset", "lagrangian", "--steps", 20)
+    code, printed, err = run(*told, "--out", out, "--quiet")
+    assert code == 0, err
+    assert "trust" in printed
+    assert len(Dataset.open(tmp_path / "pendulum-data")) == 10
+    checkpoint = load_checkpoint(out)
+    assert checkpoint.provenance["command"].startswith("mosim-gym learn pendulum")
+    assert checkpoint.trusted_horizon == 1000
 
 
 def test_fit_makes_the_members_of_an_ensemble(run, tmp_path):

@@ -1,4 +1,4 @@
-"""Commands about data and models: list, card, collect, fit, evaluate."""
+"""Commands about data and models: list, card, collect, fit, learn, evaluate."""
 
 from __future__ import annotations
 
@@ -11,6 +11,19 @@ import typer
 from mosim_gym.cli.app import OptionalOut, Out, Quiet, Seed, app
 from mosim_gym.errors import MosimError, unknown_name
 from mosim_gym.registration import ROWS, TaskRow
+
+PresetName = Annotated[
+    str,
+    typer.Option(
+        "--preset",
+        # Named here, for the presets themselves take a second to import.
+        help="default, unrolled, articulated, lagrangian, lagrangian_unrolled, "
+        "lagrangian_network, mlp, paper.",
+    ),
+]
+Steps = Annotated[
+    int | None, typer.Option("--steps", min=1, help="Optimiser steps; the preset's by default.")
+]
 
 
 @app.command("list")
@@ -91,16 +104,18 @@ def collect(
 def fit(
     data: Annotated[Path, typer.Argument(help="A folder made by mosim-gym collect.")],
     out: Out,
-    preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Optimiser steps; the preset's by default.")
-    ] = None,
+    preset: PresetName = "default",
+    steps: Steps = None,
     minutes: Annotated[
         float | None, typer.Option(help="Instead of --steps; turned into steps once.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads torch computes with.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on with an unfinished fit.")] = True,
     seed: Seed = 0,
+    mjcf: Annotated[
+        Path | None,
+        typer.Option(help="Of articulated: the body's MJCF or URDF; by default its task's own."),
+    ] = None,
     members: Annotated[
         int | None,
         typer.Option(min=1, help="Fit an ensemble: OUT-0, OUT-1, ..., each with the next seed."),
@@ -112,15 +127,18 @@ def fit(
     Run it again to go on after an interruption; a finished fit is done anew and replaces --out.
     Of an ensemble, finished members are kept (unless --no-resume), and --minutes is for all.
     """
+    from mosim_gym.cli.told import with_geometry
     from mosim_gym.fit.ensemble import fit_ensemble
+    from mosim_gym.fit.presets import get_preset
     from mosim_gym.fit.trainer import fit as train_model
 
+    recipe = with_geometry(get_preset(preset), data, mjcf)
     if members is not None:
         fitted = fit_ensemble(
             data,
             out=out,
             members=members,
-            preset=preset,
+            preset=recipe,
             steps=steps,
             minutes=minutes,
             seed=seed,
@@ -136,7 +154,7 @@ def fit(
     result = train_model(
         data,
         out=out,
-        preset=preset,
+        preset=recipe,
         steps=steps,
         minutes=minutes,
         seed=seed,
@@ -147,6 +165,25 @@ def fit(
     )
     print(f"{result.steps} steps in {result.seconds:.0f} s; checkpoint written to {result.path}")
     card(str(result.path))
+
+
+@app.command()
+def learn(
+    task: Annotated[str, typer.Argument(help="A domain (reacher), task or environment id.")],
+    out: Out,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes of data.")] = 100,
+    preset: PresetName = "default",
+    steps: Steps = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """From a body to its model in one command: collect, then fit.
+
+    The episodes are kept in OUT-data. Run it again to go on after an interruption.
+    """
+    data = out.with_name(f"{out.name}-data")
+    collect(task, data, episodes, seed=seed, quiet=quiet)
+    fit(data, out, preset, steps, seed=seed, quiet=quiet)
 
 
 @app.command()
