@@ -33,6 +33,8 @@ class Articulated(nn.Module):
     """
 
     needs_features = False
+    #: Few accelerations depend on many parameters.
+    cheap_by_row = True
 
     def __init__(self, spec: RobotSpec, features: FeatureMap, config: ModelConfig) -> None:
         """Start at physics guessed from shapes.

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, jvp, vmap
+from torch.func import functional_call, jacrev, jvp, vmap
 
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.fit.pairs import Rows
@@ -23,8 +23,9 @@ R = TypeVar("R", bound=Rows)
 
 _FIRST_DAMPING, _LEAST_DAMPING = 1e-3, 1e-14
 _EASE, _HARDEN, _TRIES = 1 / 5, 4.0, 8
-# Rows whose derivatives are worked out at a time: bounds memory, and stays in the cache.
-_ROWS = 1024
+# Rows, times weights, whose derivatives are worked out at a time, and most rows: bounds memory,
+# and stays in the cache.
+_DERIVATIVES, _ROWS = 2**15, 1024
 
 
 class LevenbergMarquardt(Generic[R]):
@@ -43,6 +44,8 @@ class LevenbergMarquardt(Generic[R]):
         self._names = [name for name, _ in named]
         self._parameters = [parameter for _, parameter in named]
         self._sizes = [parameter.numel() for parameter in self._parameters]
+        # Backwards row by row, where a model says that this is cheaper than weight by weight.
+        self._by_row = bool(getattr(simulator.predictor, "cheap_by_row", False))
         self.damping = _FIRST_DAMPING
 
     @torch.no_grad()
@@ -76,28 +79,36 @@ class LevenbergMarquardt(Generic[R]):
 
     def _normal_equations(self, weights: Tensor, batch: R) -> tuple[Tensor, Tensor, Tensor]:
         """The loss, half its gradient, and the Gauss-Newton half of its second derivative."""
-        directions = torch.eye(len(weights)).to(weights)
         square = weights.new_zeros(())
-        gradient, curvature = torch.zeros_like(weights), torch.zeros_like(directions)
+        gradient = torch.zeros_like(weights)
+        curvature = weights.new_zeros(len(weights), len(weights))
         count = 0
-        for part in _parts(batch):
-
-            def residuals(at: Tensor, part: R = part) -> Tensor:
-                return self._residuals(at, part)
-
-            def along(direction: Tensor, of: Callable[[Tensor], Tensor] = residuals) -> Tensor:
-                return jvp(of, (weights,), (direction,))[1]
-
-            value = residuals(weights)
-            with warnings.catch_warnings():
-                # Loading its own rules for derivatives, torch uses what it deprecates.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                jacobian = vmap(along)(directions)
+        for part in _parts(batch, max(1, min(_ROWS, _DERIVATIVES // len(weights)))):
+            value = self._residuals(weights, part)
+            jacobian = self._jacobian(weights, part, len(value) // len(part))
             square += value.square().sum()
-            gradient += jacobian @ value
-            curvature += jacobian @ jacobian.T
+            gradient += jacobian.T @ value
+            curvature += jacobian.T @ jacobian
             count += len(value)
         return square / count, gradient / count, curvature / count
+
+    def _jacobian(self, weights: Tensor, part: R, width: int) -> Tensor:
+        """Derivatives ``(residuals, weights)`` of `width` residuals a row."""
+        if self._by_row and width < len(weights):
+
+            def of_row(at: Tensor, row: Tensor) -> Tensor:
+                return self._residuals(at, part.rows(row.view(1)))
+
+            rows = torch.arange(len(part))
+            return vmap(jacrev(of_row), in_dims=(None, 0))(weights, rows).flatten(0, 1)
+
+        def along(direction: Tensor) -> Tensor:
+            return jvp(lambda at: self._residuals(at, part), (weights,), (direction,))[1]
+
+        with warnings.catch_warnings():
+            # Loading its own rules for derivatives, torch uses what it deprecates.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return vmap(along)(torch.eye(len(weights)).to(weights)).T
 
     def _loss(self, weights: Tensor, batch: R) -> Tensor:
         return self._residuals(weights, batch).square().mean()
@@ -124,5 +135,5 @@ class _Call(nn.Module, Generic[R]):
         return self._of(self.simulator, batch)
 
 
-def _parts(batch: R) -> list[R]:
-    return [batch.rows(index) for index in torch.arange(len(batch)).split(_ROWS)]
+def _parts(batch: R, size: int) -> list[R]:
+    return [batch.rows(index) for index in torch.arange(len(batch)).split(size)]
