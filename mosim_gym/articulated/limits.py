@@ -22,13 +22,18 @@ _TINY = 1e-15
 
 
 class JointRows:
-    """What the joints of a body ask for."""
+    """What the joints of a body ask for.
+
+    Attributes:
+        limits: whether any joint has a limit.
+        friction: whether any has dry friction.
+    """
 
     def __init__(self, description: Description) -> None:
         """Find the joints that have limits or dry friction."""
         options, joints, nv = description.options, description.tree.joints, description.tree.nv
         self._shortest = 2 * options.timestep if options.refsafe else 0.0
-        self.friction = options.friction_loss
+        self.friction = options.friction_loss and bool(description.rubbing.any())
         joint, place = np.zeros(nv, dtype=np.int64), np.zeros(nv, dtype=np.int64)
         bounds = np.array([[-np.inf], [np.inf]]).repeat(nv, axis=1)
         self._balls: list[_Ball] = []
@@ -40,7 +45,8 @@ class JointRows:
                 self._balls.append(_Ball(j, q, v, float(joints.range[j].max()), nv))
             elif kind is not JointType.FREE:
                 joint[v], place[v], bounds[:, v] = j, q, joints.range[j]
-        self.limits = bool(np.isfinite(bounds).any())
+        self._straight = bool(np.isfinite(bounds).any())
+        self.limits = self._straight or bool(self._balls)
         self._constants = Constants(joint, place, bounds[..., None])
 
     def __call__(
@@ -48,7 +54,7 @@ class JointRows:
     ) -> list[Block]:
         """The rows of a batch of states."""
         blocks: list[Block] = []
-        if self.limits:
+        if self._straight:
             blocks.append(self._limits(physics, weights, qpos.t(), qvel.t()))
         if self._balls:
             blocks.append(self._ball_limits(physics, weights, qpos.t(), qvel.t()))
@@ -88,7 +94,7 @@ class JointRows:
     def _rows(
         self, solref: Tensor, solimp: Tensor, distance: Tensor, speed: Tensor, weight: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The asked acceleration and D of limits, past which distances ``(k, batch)`` are negative."""
+        """What is asked for and D, of limits at distances ``(k, batch)``, negative past them."""
         past = distance < 0
         distance = torch.where(past, distance, 0.0)
         d = impedance(solimp, distance)

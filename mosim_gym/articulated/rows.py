@@ -136,10 +136,15 @@ class Dense(NamedTuple):
 
 
 def weigh(left: Tensor, right: Tensor) -> Tensor:
-    """Sums of outer products of ``(m, nv, batch)``, ``(nv, nv, batch)``."""
+    """Sums of outer products of ``(m, nv, batch)``, ``(nv, nv, batch)``.
+
+    Compiled, a loop with the batch inside is best. Otherwise the products would go through memory;
+    products of matrices do not, but want the batch ahead.
+    """
     if torch.compiler.is_compiling():
         return (left[:, :, None] * right[:, None]).sum(0)
-    return torch.einsum("mib,mjb->ijb", left, right)
+    product = left.permute(2, 1, 0).contiguous() @ right.permute(2, 0, 1).contiguous()
+    return product.permute(1, 2, 0)
 
 
 def _acting(miss: Tensor, firmness: Tensor, least: Tensor, most: Tensor) -> Tensor:
