@@ -48,11 +48,10 @@ class Harmonics(nn.Module):
         self._modes = modes
         n_waves, n_powers = 1 + 2 * len(modes), _POWERS ** len(slides)
         self.n = n_waves * n_powers
-        self.register_buffer(
-            "modes",
-            torch.tensor(modes, dtype=torch.float64).reshape(len(modes), len(hinges)).T,
-            persistent=False,
-        )
+        # A row for every joint, most of them zeros: cheaper than to pick columns at every step.
+        rows = torch.zeros(len(joints), len(modes), dtype=torch.float64)
+        rows[self._hinges] = torch.tensor(modes).double().reshape(len(modes), len(hinges)).T
+        self.register_buffer("modes", rows, persistent=False)
         derivatives = torch.zeros(len(joints), self.n, self.n, dtype=torch.float64)
         for column, joint in enumerate(joints):
             if joint in hinges:
@@ -69,7 +68,7 @@ class Harmonics(nn.Module):
         ones = torch.ones_like(qpos[:, :1])
         values = ones
         if self._modes:
-            phases = qpos[:, self._hinges] @ self.modes
+            phases = qpos @ self.modes
             values = torch.cat([ones, torch.cos(phases), torch.sin(phases)], 1)
         for index in self._slides:
             x = qpos[:, index : index + 1]

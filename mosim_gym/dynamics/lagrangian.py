@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mosim_gym.dynamics.config import ModelConfig
 from mosim_gym.dynamics.features import FeatureMap
 from mosim_gym.dynamics.mechanics import Networks, Polynomials, Terms
+from mosim_gym.dynamics.memo import Memo
 from mosim_gym.dynamics.predictors import Inputs, register_predictor
 from mosim_gym.dynamics.soft_limits import SoftLimits
 from mosim_gym.dynamics.symmetric import Symmetric
@@ -62,10 +63,11 @@ class Lagrangian(nn.Module):
         self.register_buffer("sprung", torch.tensor(sprung).double(), persistent=False)
         self.spring = nn.Parameter(torch.zeros(2, nv))
         limits = SoftLimits(spec)
-        self.limits = limits if limits.n else None
+        self.limits = limits if limits.limited else None
         # MuJoCo's Euler steps damping implicitly: it adds h D to the mass (`mj_Euler`).
         implicit = spec.integrator is not Integrator.RK4
         self.implicit_step = spec.control_dt / config.integrator_steps if implicit else 0.0
+        self._springs, self._implicit = Memo(self._sprung), Memo(self._implicit_mass)
 
     def details(self) -> list[nn.Parameter]:
         """How limits harden: few states tell of it, and none before the motion is about right."""
@@ -76,18 +78,29 @@ class Lagrangian(nn.Module):
         symmetric, scale = self.symmetric, inputs.scale
         terms: Terms = self.mechanics(inputs.qpos, scale)
         speed = inputs.qvel / scale
-        turning = terms.turning @ symmetric.products(speed).unsqueeze(2)
-        force = terms.force - turning.squeeze(2) - self.damping * speed
-        force = force + self._controls(inputs) @ self.gain
+        products = symmetric.products(speed).unsqueeze(2)
+        force = torch.baddbmm(terms.force.unsqueeze(2), terms.turning, products, alpha=-1.0)
+        force = torch.addcmul(force.squeeze(2), self.damping, speed, value=-1.0)
+        force = torch.addmm(force, self._controls(inputs), self.gain)
         if self._has_springs:
-            constant, stiffness = self.spring * self.sprung
-            force = force + constant - stiffness * inputs.qpos
+            constant, stiffness = self._springs(self.spring)
+            force = torch.addcmul(force + constant, stiffness, inputs.qpos, value=-1.0)
         mass = terms.mass
         if self.limits is not None:
             force = force + self._limit_force(self.limits, mass, force, inputs)
         if self.implicit_step:
-            mass = symmetric.add_diagonal(mass, self.implicit_step * self.damping)
+            mass = mass + self._implicit(self.damping)
         return symmetric.solve(mass, force)
+
+    def _sprung(self, spring: Tensor) -> tuple[Tensor, Tensor]:
+        """Constant forces and stiffnesses, 0 where there is no spring."""
+        constant, stiffness = spring * self.sprung
+        return constant, stiffness
+
+    def _implicit_mass(self, damping: Tensor) -> Tensor:
+        """What implicit damping adds to the entries of the mass matrix."""
+        none = damping.new_zeros(self.symmetric.n_entries)
+        return self.symmetric.add_diagonal(none.unsqueeze(0), self.implicit_step * damping)
 
     def _controls(self, inputs: Inputs) -> Tensor:
         parts = [] if inputs.act is None else [inputs.act]
@@ -100,16 +113,31 @@ class Lagrangian(nn.Module):
     def _limit_force(
         self, limits: SoftLimits, mass: Tensor, force: Tensor, inputs: Inputs
     ) -> Tensor:
-        """Forces of the limits: the minimum of Gauss' principle, found by active sets."""
+        """Forces of the limits: the minimum of Gauss' principle."""
         side, asked, firmness = limits(inputs.qpos, inputs.qvel)
         asked = asked / inputs.scale
+        if len(limits.limited) == 1:
+            return self._only_force(limits.limited[0], mass, force, side, asked, firmness)
         acceleration = self.symmetric.solve(mass, force)
         pushing = torch.zeros_like(force)
-        for _ in range(min(limits.n, _MOST_ROUNDS)):
+        # By active sets.
+        for _ in range(min(len(limits.limited), _MOST_ROUNDS)):
             pushing = firmness * (side * (acceleration - asked) > 0)
             stiffened = self.symmetric.add_diagonal(mass, pushing)
             acceleration = self.symmetric.solve(stiffened, force + pushing * asked)
         return pushing * (asked - acceleration)
+
+    def _only_force(
+        self, dof: int, mass: Tensor, force: Tensor, side: Tensor, asked: Tensor, firmness: Tensor
+    ) -> Tensor:
+        """The same for a single limit, in closed form: few operations."""
+        # How every coordinate answers to a force on this one, and so it to forces on the others.
+        column = self.symmetric.column_of_inverse(mass, dof)
+        one = slice(dof, dof + 1)
+        missing = asked - (column * force).sum(1, keepdim=True)
+        pushing = firmness * (side * missing < 0)
+        # Elsewhere there is no side, so nothing pushes.
+        return pushing * missing / (1 + pushing * column[:, one])
 
 
 def _require_flat(spec: RobotSpec) -> None:

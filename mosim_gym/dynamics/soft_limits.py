@@ -26,7 +26,7 @@ class SoftLimits(nn.Module):
     """What the limits of a body ask for; all ``(batch, nv)``, nothing where there is no limit.
 
     Attributes:
-        n: limited joints.
+        limited: degrees of freedom with a limit.
     """
 
     low: Tensor
@@ -38,7 +38,7 @@ class SoftLimits(nn.Module):
         ranges = [
             j.range if j.type in (JointType.SLIDE, JointType.HINGE) else None for j in spec.joints
         ]
-        self.n = sum(r is not None for r in ranges)
+        self.limited = [dof for dof, r in enumerate(ranges) if r is not None]
         infinite = (-math.inf, math.inf)
         bounds = torch.tensor([r or infinite for r in ranges], dtype=torch.float64)
         self.register_buffer("low", bounds[:, 0], persistent=False)
@@ -68,8 +68,9 @@ class SoftLimits(nn.Module):
         of = self._memo(*self._weights())
         past = qpos - torch.clamp(qpos, self.low, self.high)
         depth = torch.clamp(past.abs() * of.steepness, max=1.0)
-        rise = torch.where(depth < 0.5, 2 * depth * depth, 1 - 2 * (1 - depth).square())
-        impedance = torch.addcmul(of.least, of.span, rise)
+        # Two parabolas that meet halfway, 2 d^2 and 1 - 2 (1 - d)^2, in one formula.
+        beyond = depth - 0.5
+        impedance = torch.addcmul(of.middle, of.rise, beyond * (1 - beyond.abs()))
         asked = of.damping * qvel - of.stiffness * impedance * past
         firmness = impedance / (1 - impedance) * of.weight
         return torch.sign(past), asked, firmness
@@ -89,8 +90,8 @@ class _Numbers(NamedTuple):
     """What the weights stand for, ``(nv,)`` each; the damping with its sign."""
 
     steepness: Tensor
-    least: Tensor
-    span: Tensor
+    middle: Tensor
+    rise: Tensor
     damping: Tensor
     stiffness: Tensor
     weight: Tensor
@@ -104,11 +105,11 @@ def _numbers(
     log_stiffness: Tensor,
     log_weight: Tensor,
 ) -> _Numbers:
-    least = torch.sigmoid(logit_least)
+    least, most = torch.sigmoid(logit_least), torch.sigmoid(logit_most)
     return _Numbers(
         torch.exp(-log_width),
-        least,
-        torch.sigmoid(logit_most) - least,
+        0.5 * (least + most),
+        2 * (most - least),
         -torch.exp(log_damping),
         torch.exp(log_stiffness),
         torch.exp(log_weight),

@@ -53,7 +53,9 @@ class Symmetric(nn.Module):
 
     def products(self, vectors: Tensor) -> Tensor:
         """``v_i v_j`` of vectors ``(batch, n)``, once per entry."""
-        return vectors[:, self.rows] * vectors[:, self.columns]
+        parts = [vectors * vectors]
+        parts += [vectors[:, i : i + 1] * vectors[:, :i] for i in range(1, self.n)]
+        return torch.cat(parts, 1)
 
     def add_diagonal(self, entries: Tensor, values: Tensor) -> Tensor:
         """Matrices with `values` ``(n,)`` or ``(batch, n)`` added on the diagonal."""
@@ -70,13 +72,26 @@ class Symmetric(nn.Module):
         if self.n == 1:
             return vectors / entries
         if self.n == 2:
-            first, second, off = entries.unbind(1)
-            x, y = vectors.unbind(1)
-            determinant = first * second - off * off
-            solution = torch.stack([second * x - off * y, first * y - off * x], 1)
-            return solution / determinant.unsqueeze(1)
+            diagonal, off = entries[:, :2], entries[:, 2:]
+            solution = diagonal.flip(1) * vectors - off * vectors.flip(1)
+            return solution / self._determinant(diagonal, off)
         factor = torch.linalg.cholesky_ex(self.matrix_of(entries)).L
         return torch.cholesky_solve(vectors.unsqueeze(2), factor).squeeze(2)
+
+    def column_of_inverse(self, entries: Tensor, j: int) -> Tensor:
+        """Column j of ``A^-1``, ``(batch, n)``."""
+        if self.n == 2:
+            diagonal, off = entries[:, :2], entries[:, 2:]
+            other = diagonal[:, 1 - j : 2 - j]
+            column = [other, -off] if j == 0 else [-off, other]
+            return torch.cat(column, 1) / self._determinant(diagonal, off)
+        unit = torch.zeros_like(entries[:, : self.n])
+        unit[:, j] = 1.0
+        return self.solve(entries, unit)
+
+    @staticmethod
+    def _determinant(diagonal: Tensor, off: Tensor) -> Tensor:
+        return torch.addcmul(diagonal[:, :1] * diagonal[:, 1:], off, off, value=-1.0)
 
     def _christoffel(self) -> Tensor:
         n = self.n
