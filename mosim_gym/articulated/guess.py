@@ -26,8 +26,9 @@ _TIME_CONSTANT = 0.1
 def guess(description: Description, dtype: torch.dtype = torch.float64) -> Physics:
     """Physics guessed from shapes alone.
 
-    Masses and inertias of solids of water; damping, springs, armature and motors in proportion to
-    the inertia that each joint moves; no dry friction; MuJoCo's defaults for constraints.
+    Masses and inertias of solids of water; damping, armature, motors and, at limited joints,
+    springs in proportion to the inertia that each joint moves; no dry friction; MuJoCo's defaults
+    for constraints.
     """
     start = _solid(description)
     mass, _ = Smooth(description).mass_matrix(start, torch.tensor(description.tree.qpos0[None]))
@@ -39,7 +40,7 @@ def guess(description: Description, dtype: torch.dtype = torch.float64) -> Physi
     changed = {
         "armature": _ARMATURE * moved,
         "damping": _DAMPING * moved,
-        "stiffness": _SPRING * by_joint,
+        "stiffness": _SPRING * by_joint * joints.limited,
         "gear": _first(np.where(servo, 1.0, strength), 6),
         "gain": _first(np.where(servo, strength, 1.0), 3),
         # A servo holds still where it is asked to be.

@@ -143,7 +143,8 @@ class LearnedPhysics(nn.Module):
         tree, options = description.tree, description.options
         joints, dofs = tree.joints, np.arange(tree.nv)
         scalar = np.array([kind in (JointType.SLIDE, JointType.HINGE) for kind in joints.types])
-        sprung = np.flatnonzero(scalar & options.springs)
+        # What turns or slides freely has no place for a spring to pull it to.
+        sprung = np.flatnonzero(scalar & joints.limited & options.springs)
         limited = np.flatnonzero(scalar & joints.limited & options.limits)
         self._add("armature", (tree.nv,), dofs)
         self._add("damping", (tree.nv,), dofs[: tree.nv * options.dampers])

@@ -30,6 +30,7 @@ class Articulated(nn.Module):
     Attributes:
         physics: the parameters.
         description: what was told.
+        forward_dynamics: of the body, for any physics.
     """
 
     needs_features = False
@@ -52,7 +53,7 @@ class Articulated(nn.Module):
         self.description = Description.from_json(config.geometry)
         _require_match(spec, self.description)
         self.physics = LearnedPhysics(self.description, guess(self.description))
-        self._forward = Forward(self.description, spec.control_dt / config.integrator_steps)
+        self.forward_dynamics = Forward(self.description, spec.control_dt / config.integrator_steps)
         # Not a part of this module: it is the simulator's.
         self._to_local = features.to_local
         self._memo = Memo(self._prepare)
@@ -66,7 +67,7 @@ class Articulated(nn.Module):
         """Whitened accelerations ``(batch, nv)``; NaN in rows whose solver did not converge."""
         # Memo's tensors: all that physics is made of.
         numbers = (*self.physics.parameters(), *self.physics.buffers())
-        found = self._forward(
+        found = self.forward_dynamics(
             self._memo(*numbers),
             inputs.qpos,
             inputs.qvel,
@@ -78,7 +79,7 @@ class Articulated(nn.Module):
         return self._to_local(inputs.qpos, acceleration) / inputs.scale
 
     def _prepare(self, *_: Tensor) -> Prepared:
-        return self._forward.prepare(self.physics())
+        return self.forward_dynamics.prepare(self.physics())
 
 
 def _wants_derivatives() -> bool:
