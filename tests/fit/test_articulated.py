@@ -68,9 +68,8 @@ def test_without_geometry_it_is_refused(pendulum: Dataset, tmp_path: Path) -> No
 
 
 def test_another_body_is_refused(pendulum: Dataset, tmp_path: Path) -> None:
-    other = mujoco.MjModel.from_xml_string(
-        PENDULUM.replace("</body>", "<joint type='ball'/></body>")
-    )
+    ball = '<body pos="0 0 -.5"><joint type="ball"/><geom size=".1"/></body></body>'
+    other = mujoco.MjModel.from_xml_string(PENDULUM.replace("</body>", ball))
     with pytest.raises(MosimError, match=r"\(nq, nv, nu\) = \(5, 4, 1\), pendulum has \(1, 1, 1\)"):
         fit(
             pendulum,
