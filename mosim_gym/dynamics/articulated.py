@@ -98,6 +98,12 @@ def _require_match(spec: RobotSpec, description: Description) -> None:
             f"The geometry told has (nq, nv, nu) = {ours}, {spec.name} has {theirs}: it belongs to "
             "another body."
         )
+    kinds = [joint.type for joint in spec.joints], list(tree.joints.types)
+    if kinds[0] != kinds[1]:
+        raise MosimError(
+            f"The geometry told has joints of types {', '.join(kinds[1])}; {spec.name} has "
+            f"{', '.join(kinds[0])}: another body, or its joints in another order."
+        )
     if spec.context_inputs:
         raise MosimError(
             f"{spec.name} moves by a context of {spec.context_inputs} numbers, which the "

@@ -18,6 +18,8 @@ from mosim_gym.evaluate.horizon import TRUSTED_SHARE, VALID_ERROR
 _OURS = re.compile(r"MoSim/(?P<task>.+)-v\d+ \(dynamics=mujoco\)")
 #: How the policies of ``mosim-gym collect`` describe themselves.
 _RANDOM = re.compile(r"held-random\(resample_probability=(?P<r>.+), zero_fraction=(?P<z>.+)\)")
+#: Share of the variance on held-out data from which on a told geometry is doubted.
+_CONTRADICTION = 0.1
 _AGENT = re.compile(r"agent\(.+\)")
 
 
@@ -46,7 +48,7 @@ def write_card(
         f"apart, {data['split']} for training, for picking the best weights, and for the test "
         f"above. Data fingerprint `{data['fingerprint']}`.",
         "## What it was told, what it learned",
-        _told(simulator),
+        _told(simulator, acceptance),
         "## How to make it again",
         _recipe(data, provenance["command"]),
         "Versions: " + ", ".join(f"{k} {v}" for k, v in versions) + ".",
@@ -152,7 +154,7 @@ def _collect_command(data: Mapping[str, Any]) -> str | None:
     return " ".join([*words, f"--out {data.get('folder', 'DATA')}"])
 
 
-def _told(simulator: Simulator) -> str:
+def _told(simulator: Simulator, acceptance: Mapping[str, Any]) -> str:
     config, spec = simulator.config, simulator.spec
     told = ["joint types", f"the time step ({simulator.step_dt:g} s)", f"{config.integrator}"]
     if config.features is Flavour.STANDARD:
@@ -168,7 +170,7 @@ def _told(simulator: Simulator) -> str:
             "joint limit, which starts from MuJoCo's default parameters"
         )
     if config.predictor == "articulated":
-        return _told_geometry(simulator)
+        return _told_geometry(simulator, float(acceptance["held_out_error"]))
     n_weights = sum(p.numel() for p in simulator.parameters())
     return (
         f"Told: {', '.join(told)}. Learned: everything else, by a `{config.predictor}` predictor "
@@ -177,15 +179,24 @@ def _told(simulator: Simulator) -> str:
     )
 
 
-def _told_geometry(simulator: Simulator) -> str:
+def _told_geometry(simulator: Simulator, unexplained: float) -> str:
     config = simulator.config
     n_weights = sum(p.numel() for p in simulator.predictor.parameters())
-    return (
+    text = (
         "Told: the geometry of the body (links, joints and their ranges, shapes, which of them can "
         "touch and how many directions of friction they have, what each actuator acts on), the "
         f"time step ({simulator.step_dt:g} s), {config.integrator}, gravity, and MuJoCo's formulas "
         "for rigid bodies, soft limits and contacts. Learned: masses, centres of mass, inertias, "
         "armature, damping, springs, dry friction, strength of the motors, friction and hardness "
         f"of contacts and limits ({n_weights} numbers), by an `articulated` predictor that starts "
-        f"from one density, one damping and one friction; and {config.correctors} correctors."
+        f"from one density, one damping and one friction; and {config.correctors} correctors. "
+        "Masses, motors, damping and springs are known relative to each other only."
+    )
+    if unexplained < _CONTRADICTION:
+        return text
+    return (
+        f"**The motion contradicts the geometry that was told**: {unexplained:.0%} of the variance "
+        "of the acceleration is left unexplained on held-out episodes. Is it the same body, with "
+        "its joints in the same order, in metres and radians? Or does something act on it that "
+        f"the geometry does not say?\n\n{text}"
     )

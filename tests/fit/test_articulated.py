@@ -77,3 +77,19 @@ def test_another_body_is_refused(pendulum: Dataset, tmp_path: Path) -> None:
             preset=ARTICULATED.told(describe(other).to_json()),
             progress=False,
         )
+
+
+def test_joints_in_another_order_are_refused(pendulum: Dataset, tmp_path: Path) -> None:
+    other = PENDULUM.replace('name="swing"', 'name="swing" type="slide"')
+    geometry = describe(mujoco.MjModel.from_xml_string(other)).to_json()
+    with pytest.raises(MosimError, match="joints of types slide; pendulum has hinge"):
+        fit(pendulum, out=tmp_path / "x", preset=ARTICULATED.told(geometry), progress=False)
+
+
+def test_motion_that_contradicts_the_geometry_is_said(pendulum: Dataset, tmp_path: Path) -> None:
+    # Weightless, it cannot fall.
+    other = PENDULUM.replace("<option ", '<option gravity="0 0 0" ')
+    geometry = describe(mujoco.MjModel.from_xml_string(other)).to_json()
+    recipe = dataclasses.replace(ARTICULATED, batch_size=64).told(geometry)
+    fit(pendulum, out=tmp_path / "x", preset=recipe, steps=6, progress=False)
+    assert "The motion contradicts the geometry" in (tmp_path / "x" / "CARD.md").read_text()
