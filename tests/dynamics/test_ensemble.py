@@ -48,7 +48,8 @@ def members(spec: RobotSpec, config: ModelConfig, k: int = 3) -> list[Simulator]
     made = [Simulator(spec, config) for _ in range(k)]
     for member in made:
         for weight in member.parameters():
-            weight.data += 0.1 * torch.randn_like(weight)
+            # So little that a polynomial stays a mass.
+            weight.data += 0.01 * torch.randn_like(weight)
         member.acceleration_scale.uniform_(0.5, 2.0)
     return made
 
