@@ -43,9 +43,7 @@ class Edges(NamedTuple):
         plus, minus = rows.chunk(2, 1)
         normal = (plus + minus).sum(1, keepdim=True)
         axes = torch.cat([normal, self.friction * (plus - minus)], 1)
-        if torch.compiler.is_compiling():
-            return (self.jacobian * axes[:, :, None]).sum((0, 1))
-        return torch.einsum("kdnb,kdb->nb", self.jacobian, axes)
+        return (self.jacobian * axes[:, :, None]).sum((0, 1))
 
     def gradient(self, miss: Tensor) -> Tensor:
         """Of s, ``(k, e, batch)``."""
@@ -77,9 +75,6 @@ class Edges(NamedTuple):
 
 def along_edges(jacobian: Tensor, friction: Tensor, vector: Tensor) -> Tensor:
     """Values ``(k, e, batch)`` of vectors ``(nv, batch)`` along the edges; see `Edges`."""
-    if torch.compiler.is_compiling():
-        axes = (jacobian * vector).sum(2)
-    else:
-        axes = torch.einsum("kdnb,nb->kdb", jacobian, vector)
+    axes = (jacobian * vector).sum(2)
     normal, slanted = axes[:, :1], friction * axes[:, 1:]
     return torch.cat([normal + slanted, normal - slanted], 1)

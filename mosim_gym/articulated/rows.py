@@ -136,15 +136,17 @@ class Dense(NamedTuple):
 
 
 def weigh(left: Tensor, right: Tensor) -> Tensor:
-    """Sums of outer products of ``(m, nv, batch)``, ``(nv, nv, batch)``.
-
-    Compiled, a loop with the batch inside is best. Otherwise the products would go through memory;
-    products of matrices do not, but want the batch ahead.
-    """
+    """Sums of outer products of ``(m, nv, batch)``, ``(nv, nv, batch)``, which are symmetric."""
     if torch.compiler.is_compiling():
         return (left[:, :, None] * right[:, None]).sum(0)
-    product = left.permute(2, 1, 0).contiguous() @ right.permute(2, 0, 1).contiguous()
-    return product.permute(1, 2, 0)
+    # Products go through memory here: half of them, and not more at a time than a cache holds.
+    # (Products of matrices do not, but copying to where the batch is ahead takes longer.)
+    n = left.shape[1]
+    entries = torch.cat([(left[:, i : i + 1] * right[:, i:]).sum(0) for i in range(n)])
+    start = [i * n - i * (i + 1) // 2 for i in range(n)]
+    order = [start[min(i, j)] + max(i, j) for i in range(n) for j in range(n)]
+    index = torch.tensor(order, device=left.device)
+    return entries.index_select(0, index).view(n, n, left.shape[2])
 
 
 def _acting(miss: Tensor, firmness: Tensor, least: Tensor, most: Tensor) -> Tensor:
