@@ -5,15 +5,22 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
+from torch.func import functional_call, jvp, vjp
 
 from mosim_gym.articulated.description import describe
+from mosim_gym.articulated.forward import Forward
+from mosim_gym.articulated.guess import guess
+from mosim_gym.articulated.learned import LearnedPhysics
 from mosim_gym.articulated.physics import physics_of
 from mosim_gym.dynamics.articulated import Articulated
 from mosim_gym.dynamics.config import Flavour, ModelConfig, Precision
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.robots.spec import Integrator, RobotSpec
 from mosim_gym.types import State
-from tests.articulated.bodies import SUITE, States, draw, mixed, put, suite_model
+from tests.articulated.bodies import SUITE, States, apart, draw, mixed, put, suite_model
+from tests.articulated.contact_oracle import moving_states
 
 
 def simulator_of(model: mujoco.MjModel) -> Simulator:
@@ -72,3 +79,45 @@ def test_bodies_of_the_suite_step_as_mujocos(name: str) -> None:
     scale = np.abs(qvel).max(1, keepdims=True) + 1
     assert np.abs((after.qvel.numpy() - qvel) / scale).max() < 1e-7
     assert np.abs(after.qpos.numpy() - qpos).max() < 1e-7
+
+
+# Loading its own rules for derivatives, torch uses what it deprecates.
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+@pytest.mark.parametrize("name", ["mixed", "cheetah"])
+def test_derivatives_are_those_of_differences(name: str) -> None:
+    """By physics, state and control, forwards and backwards, with constraints at work."""
+    model = mixed("implicitfast") if name == "mixed" else suite_model(name)
+    states = draw(model, 6) if name == "mixed" else moving_states(model, 6)
+    description = describe(model)
+    forward, learned = Forward(description), LearnedPhysics(description, guess(description))
+    start = physics_of(model, description)
+    # Away from the shortest time constant, twice the time step, where derivatives have a jump.
+    softer = {key: 1.5 * getattr(start, key) for key in ("limit_solref", "pair_solref")}
+    learned.restart(start._replace(**softer))
+    names = [key for key, _ in learned.named_parameters()]
+    moved = [*learned.parameters(), states.qpos, states.qvel, states.ctrl]
+    point = [value.detach() for value in moved]
+    generator = torch.Generator().manual_seed(0)
+    direction = [torch.randn(v.shape, generator=generator, dtype=v.dtype) for v in point]
+
+    def accelerations(*values: Tensor) -> Tensor:
+        numbers = dict(zip(names, values, strict=False))
+        physics = functional_call(learned, numbers, ())
+        qpos, qvel, ctrl = values[len(names) :]
+        found = forward(forward.prepare(physics), qpos, qvel, states.act, ctrl)
+        assert found.converged.all()
+        return found.acceleration
+
+    def moved_by(step: float) -> Tensor:
+        pairs = zip(point, direction, strict=True)
+        with torch.no_grad():
+            return accelerations(*(value + step * along for value, along in pairs))
+
+    step = 1e-7
+    expected = (moved_by(step) - moved_by(-step)) / (2 * step)
+    value, tangent = jvp(accelerations, tuple(point), tuple(direction))
+    assert apart(tangent, expected) < 1e-5
+    weights = torch.randn(value.shape, generator=generator, dtype=value.dtype)
+    _, pull = vjp(accelerations, *point)
+    backwards = sum((g * d).sum() for g, d in zip(pull(weights), direction, strict=True))
+    torch.testing.assert_close(backwards, (weights * tangent).sum(), rtol=1e-8, atol=1e-8)
