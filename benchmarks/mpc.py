@@ -70,7 +70,8 @@ def report(rows: list[dict[str, Any]], name: str) -> None:
         told = ", ".join(f"{arm} {mean:.0f}" for arm, mean in means.items())
         share = f": {means['learned'] / means['mujoco']:.1%}" if len(means) == 2 else ""
         print(f"{pair[0]} {pair[1]}: {told}{share}")
-    labels = [f"{env_id.split('/')[1]}\n{planner.upper()}" for env_id, planner in pairs]
+    tasks = [env_id.removeprefix("MoSim/").removesuffix("-v0") for env_id, _ in pairs]
+    labels = [f"{task}\n{planner.upper()}" for task, (_, planner) in zip(tasks, pairs, strict=True)]
     axes.set(xticks=range(len(pairs)), xticklabels=labels, ylabel="return in true physics")
     axes.set_title("Planning with a model, acting in true physics (dots: episodes)")
     axes.legend(title="planned with")

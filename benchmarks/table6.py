@@ -96,7 +96,7 @@ def rows_of(kind: str, found: dict[str, Exponents]) -> list[dict[str, Any]]:
                         "seconds": seconds,
                         "model_mean": f"{told.model:.4f}",
                         "mujoco_mean": f"{told.truth:.4f}",
-                        "mean_error": f"{told.error:.4f}",
+                        "mean_error": f"{told.error:.2e}",
                         "ks": f"{told.ks:.4f}",
                         "ks_chance": f"{told.ks_chance:.4f}",
                         "lost": told.lost,
