@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mosim_gym.articulated.contacts import Contacts
+from mosim_gym.articulated.contacts import SLOTS, Contacts
 from mosim_gym.articulated.description import Description
 from mosim_gym.articulated.factor import Solve, factorised
 from mosim_gym.articulated.implicit import Implicit
@@ -69,7 +69,7 @@ class Forward:
         self,
         description: Description,
         step: float | None = None,
-        slots: int | None = None,
+        slots: int | None = SLOTS,
         iterations: int = 8,
     ) -> None:
         """Compile the description.
