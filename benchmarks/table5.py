@@ -46,7 +46,7 @@ def record(name: str, episodes: int, seed: int, noise: float = 0.0) -> Dataset:
 
 def fitted(data: Dataset, out: Path, preset: str, minutes: float | None) -> dict[str, Any]:
     """Fit unless it was done before; what it took."""
-    file = out.with_suffix(".json")
+    file = out.with_name(f"{out.name}.json")
     if not file.exists():
         start = time.perf_counter()
         result = fit(data, out=out, preset=preset, minutes=minutes, threads=1)
