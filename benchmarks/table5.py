@@ -109,7 +109,13 @@ def main() -> None:
         mean = errors.squared.cumsum(1).mean(0) / torch.arange(1, errors.horizon + 1)
         style = "-" if one["noise"] else ":"
         label = f"{one['preset']}, noise {one['noise']:g}"
-        axes.loglog(mean, style, color=f"C{presets.index(one['preset'])}", label=label)
+        axes.loglog(
+            range(1, len(mean) + 1),
+            mean,
+            style,
+            color=f"C{presets.index(one['preset'])}",
+            label=label,
+        )
     axes.scatter([100], [PAPER[NOISES[1]]], color="black", marker="x", label="the paper, noise")
     axes.set(xlabel="control steps (0.02 s)", ylabel="mean MSE up to there")
     axes.set_title("Reacher, trained on noisy states, judged on clean ones")
