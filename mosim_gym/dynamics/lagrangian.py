@@ -114,30 +114,28 @@ class Lagrangian(nn.Module):
         self, limits: SoftLimits, mass: Tensor, force: Tensor, inputs: Inputs
     ) -> Tensor:
         """Forces of the limits: the minimum of Gauss' principle."""
-        side, asked, firmness = limits(inputs.qpos, inputs.qvel)
-        asked = asked / inputs.scale
+        past, asked, softness = limits(inputs.qpos, inputs.qvel, inputs.scale)
         if len(limits.limited) == 1:
-            return self._only_force(limits.limited[0], mass, force, side, asked, firmness)
+            return self._only_force(limits.limited[0], mass, force, past, asked, softness)
         acceleration = self.symmetric.solve(mass, force)
         pushing = torch.zeros_like(force)
         # By active sets.
         for _ in range(min(len(limits.limited), _MOST_ROUNDS)):
-            pushing = firmness * (side * (acceleration - asked) > 0)
+            pushing = (past * (acceleration - asked) > 0) / softness
             stiffened = self.symmetric.add_diagonal(mass, pushing)
             acceleration = self.symmetric.solve(stiffened, force + pushing * asked)
         return pushing * (asked - acceleration)
 
     def _only_force(
-        self, dof: int, mass: Tensor, force: Tensor, side: Tensor, asked: Tensor, firmness: Tensor
+        self, dof: int, mass: Tensor, force: Tensor, past: Tensor, asked: Tensor, softness: Tensor
     ) -> Tensor:
         """The same for a single limit, in closed form: few operations."""
         # How every coordinate answers to a force on this one, and so it to forces on the others.
         column = self.symmetric.column_of_inverse(mass, dof)
-        one = slice(dof, dof + 1)
         missing = asked - (column * force).sum(1, keepdim=True)
-        pushing = firmness * (side * missing < 0)
-        # Elsewhere there is no side, so nothing pushes.
-        return pushing * missing / (1 + pushing * column[:, one])
+        pushed = missing / (softness + column[:, dof : dof + 1])
+        # A limit only pushes back; other coordinates are past nothing.
+        return pushed * (past * missing < 0)
 
 
 def _require_flat(spec: RobotSpec) -> None:

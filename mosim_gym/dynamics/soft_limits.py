@@ -57,23 +57,28 @@ class SoftLimits(nn.Module):
         """How the impedance rises with depth."""
         return [self.log_width, self.logit_least, self.logit_most]
 
-    def forward(self, qpos: Tensor, qvel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Where a joint is past its limit, what is asked of it and how firmly.
+    def forward(self, qpos: Tensor, qvel: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Where a joint is past its limit, what is asked of it and how softly.
+
+        Args:
+            qpos: ``(batch, nv)``.
+            qvel: ``(batch, nv)``.
+            scale: what a whitened acceleration of one is, ``(nv,)``.
 
         Returns:
-            The side it is past (1 above, -1 below, 0 within); the acceleration asked for, in the
-            units of qvel per second; and the firmness, the inverse of MuJoCo's regularizer R, in
-            the units of a whitened mass.
+            How far it is past its limit (above 0 on the upper side, 0 within); the whitened
+            acceleration asked for; and the softness, MuJoCo's regularizer R, in the units of the
+            inverse of a whitened mass.
         """
-        of = self._memo(*self._weights())
+        of = self._memo(*self._weights(), scale)
         past = qpos - torch.clamp(qpos, self.low, self.high)
         depth = torch.clamp(past.abs() * of.steepness, max=1.0)
         # Two parabolas that meet halfway, 2 d^2 and 1 - 2 (1 - d)^2, in one formula.
         beyond = depth - 0.5
         impedance = torch.addcmul(of.middle, of.rise, beyond * (1 - beyond.abs()))
-        asked = of.damping * qvel - of.stiffness * impedance * past
-        firmness = impedance / (1 - impedance) * of.weight
-        return torch.sign(past), asked, firmness
+        asked = torch.addcmul(of.damping * qvel, of.stiffness * past, impedance)
+        softness = (impedance.reciprocal() - 1) * of.lightness
+        return past, asked, softness
 
     def _weights(self) -> tuple[nn.Parameter, ...]:
         return (
@@ -87,14 +92,14 @@ class SoftLimits(nn.Module):
 
 
 class _Numbers(NamedTuple):
-    """What the weights stand for, ``(nv,)`` each; the damping with its sign."""
+    """What the weights stand for, ``(nv,)`` each, for whitened accelerations."""
 
     steepness: Tensor
     middle: Tensor
     rise: Tensor
     damping: Tensor
     stiffness: Tensor
-    weight: Tensor
+    lightness: Tensor
 
 
 def _numbers(
@@ -104,13 +109,15 @@ def _numbers(
     log_damping: Tensor,
     log_stiffness: Tensor,
     log_weight: Tensor,
+    scale: Tensor,
 ) -> _Numbers:
     least, most = torch.sigmoid(logit_least), torch.sigmoid(logit_most)
     return _Numbers(
         torch.exp(-log_width),
         0.5 * (least + most),
         2 * (most - least),
-        -torch.exp(log_damping),
-        torch.exp(log_stiffness),
-        torch.exp(log_weight),
+        # Both pull back.
+        -torch.exp(log_damping) / scale,
+        -torch.exp(log_stiffness) / scale,
+        torch.exp(-log_weight),
     )
