@@ -1,6 +1,6 @@
 """Steps a second of every face beside true physics, all models of one body in one run.
 
-- reacher: the shipped checkpoint, a network of 48 units;
+- reacher: the shipped checkpoint, Lagrangian, float64;
 - acrobot: the shipped checkpoint, Lagrangian, float64, RK4 as MuJoCo;
 - acrobot_network: a network of the default size, RK4, untrained;
 - cheetah: a network of the size that worked best for it (256 units, 2 blocks), untrained.
