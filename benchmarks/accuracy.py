@@ -12,19 +12,16 @@ Run: python benchmarks/accuracy.py [--body reacher ...] [--quick]
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from matplotlib.axes import Axes
-from records import new_figure, read_csv, save_figure, write_csv
+from records import new_figure, read_csv, save_figure, timed, write_csv
 
 from mosim_gym import train_agent
 from mosim_gym.data.dataset import Dataset
@@ -55,19 +52,6 @@ OURS = "lagrangian"
 CONSTANT = "constant velocity"
 
 
-def timed(body: str, name: str, work: Callable[[], Any]) -> float:
-    """Do `work` unless it was done before; the seconds it took."""
-    file = FOLDER / body / "seconds.json"
-    seconds: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
-    if name not in seconds:
-        start = time.perf_counter()
-        work()
-        seconds[name] = round(time.perf_counter() - start, 1)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(seconds))
-    return seconds[name]
-
-
 def command(*arguments: object) -> None:
     """Run ``mosim-gym`` as a user would: a process of its own, imports and all."""
     words = [sys.executable, "-m", "mosim_gym", *map(str, arguments)]
@@ -80,9 +64,9 @@ def make_models(body: str, quick: bool) -> tuple[dict[str, str], dict[str, float
     models, seconds = {"shipped": body}, {}
     if quick:
         return models, seconds
-    ours = folder / OURS
+    ours, kept = folder / OURS, folder / "seconds.json"
     learn = ("learn", body, "--preset", OURS, "--episodes", TRAIN_EPISODES, "--out", ours)
-    seconds[OURS] = timed(body, OURS, lambda: command(*learn, "--quiet"))
+    seconds[OURS] = timed(kept, OURS, lambda: command(*learn, "--quiet"))
     models[OURS] = str(ours)
     minutes = max(LEAST_MINUTES, seconds[OURS] / 60)
     for name in BASELINES:
@@ -91,7 +75,7 @@ def make_models(body: str, quick: bool) -> tuple[dict[str, str], dict[str, float
         def baseline(out: Path = out, name: str = name) -> None:
             fit(ours.with_name(f"{OURS}-data"), out=out, preset=name, minutes=minutes)
 
-        seconds[name] = timed(body, name, baseline)
+        seconds[name] = timed(kept, name, baseline)
         models[name] = str(out)
     return models, seconds
 

@@ -11,15 +11,14 @@ Run: python benchmarks/table5.py [--quick]
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import torch
-from records import new_figure, save_figure, write_csv
+from records import new_figure, save_figure, timed, write_csv
 
 import mosim_gym  # noqa: F401  (registers the ids)
 from mosim_gym.data.collect import collect
@@ -44,18 +43,6 @@ def record(name: str, episodes: int, seed: int, noise: float = 0.0) -> Dataset:
     return collect(env, FOLDER / name, episodes=episodes, seed=seed, noise=noise)
 
 
-def fitted(data: Dataset, out: Path, preset: str, minutes: float | None) -> dict[str, Any]:
-    """Fit unless it was done before; what it took."""
-    file = out.with_name(f"{out.name}.json")
-    if not file.exists():
-        start = time.perf_counter()
-        result = fit(data, out=out, preset=preset, minutes=minutes, threads=1)
-        took = round(time.perf_counter() - start, 1)
-        file.write_text(json.dumps({"fit_seconds": took, "steps": result.steps}))
-    made: dict[str, Any] = json.loads(file.read_text())
-    return made
-
-
 def models(episodes: int, presets: Sequence[str]) -> list[dict[str, Any]]:
     """Every preset on every dataset: what it is, where it lies, what it took."""
     found = []
@@ -64,10 +51,13 @@ def models(episodes: int, presets: Sequence[str]) -> list[dict[str, Any]]:
         longest = 0.0
         for preset in presets:
             out = FOLDER / f"{preset}-{episodes}-{noise:g}"
-            minutes = longest / 60 if preset in BASELINES else None
-            made = fitted(data, out, preset, minutes)
-            longest = max(longest, made["fit_seconds"])
-            found.append({"noise": noise, "preset": preset, "path": str(out), **made})
+            budget = longest / 60 if preset in BASELINES else None
+            work = partial(fit, data, out=out, preset=preset, minutes=budget, threads=1)
+            seconds = timed(FOLDER / "seconds.json", out.name, work)
+            longest = max(longest, seconds)
+            steps = load_checkpoint(out).provenance["steps"]
+            made = {"path": str(out), "fit_seconds": seconds, "steps": steps}
+            found.append({"noise": noise, "preset": preset, **made})
     return found
 
 

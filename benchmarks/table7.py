@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
-import multiprocessing
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from records import new_figure, read_csv, save_figure, write_csv
+from records import new_figure, run_missing, save_figure, write_csv
 
 import mosim_gym  # noqa: F401  (registers the ids)
 from mosim_gym.data.collect import collect
@@ -188,18 +187,11 @@ def main() -> None:
     if options.quick:
         tasks = (dataclasses.replace(TASKS[0], updates=500),)
         seeds, name, episodes = range(1), "table7_quick", 10
-    rows: list[dict[str, Any]] = list(read_csv(name))
-    done = {tuple(str(row[column]) for column in COLUMNS) for row in rows}
     jobs = [Job(*of) for of in itertools.product(tasks, HORIZONS, seeds)]
     # Seeds outermost: every horizon has some result early.
     jobs.sort(key=lambda job: job.seed)
-    missing = [job for job in jobs if job.key not in done]
-    print(f"{len(done)} runs done, {len(missing)} to go", flush=True)
-    with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-        for row in pool.imap_unordered(run, missing):
-            rows.append(row)
-            print(row, flush=True)
-            write_csv(name, rows, episodes=20, threads_a_run=1)
+    facts = {"episodes": 20, "threads_a_run": 1}
+    rows = run_missing(name, COLUMNS, jobs, run, options.jobs, **facts)
     report(rows, name, episodes)
 
 

@@ -14,16 +14,14 @@ import argparse
 import hashlib
 import itertools
 import json
-import multiprocessing
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from records import new_figure, read_csv, save_figure, write_csv
+from records import new_figure, run_missing, save_figure
 from scipy.stats import t as student_t
 
 from mosim_gym.rl.presets import PRESETS, Algorithm
@@ -39,6 +37,7 @@ EXPERIMENTS = (
 )
 DYNAMICS = ("learned", "mujoco")
 QUICK_UPDATES = 1_000
+COLUMNS = ("env_id", "algo", "dynamics", "seed", "preset")
 
 
 @dataclass(frozen=True)
@@ -158,9 +157,6 @@ def main() -> None:
     arguments = parser.parse_args()
     name = "zero_shot_quick" if arguments.quick else "zero_shot"
     updates = QUICK_UPDATES if arguments.quick else None
-    rows: list[dict[str, Any]] = list(read_csv(name))
-    columns = ("env_id", "algo", "dynamics", "seed", "preset")
-    done = {tuple(str(row.get(name)) for name in columns) for row in rows}
     # Seeds outermost: every experiment has some result early.
     jobs = [
         Job(env_id, algo, dynamics, seed, updates)
@@ -168,15 +164,8 @@ def main() -> None:
         for (env_id, algo, seeds), dynamics in itertools.product(EXPERIMENTS, DYNAMICS)
         if seed < seeds and _asked(env_id, arguments.task)
     ]
-    missing = [job for job in jobs if job.key not in done]
-    print(f"{len(done)} runs done, {len(missing)} to go")
-    with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
-        for row in pool.imap_unordered(run, missing):
-            rows.append(row)
-            print({key: row[key] for key in ("env_id", "dynamics", "seed", "return_real_mean")})
-            sys.stdout.flush()
-            write_csv(name, rows, episodes=20, threads_a_run=1)
-    report(rows, name)
+    facts = {"episodes": 20, "threads_a_run": 1}
+    report(run_missing(name, COLUMNS, jobs, run, arguments.jobs, **facts), name)
 
 
 if __name__ == "__main__":
