@@ -8,12 +8,13 @@ problem.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from mosim_gym.articulated.rows import weigh
+from mosim_gym.articulated.rows import Slopes, weigh
 
 _TINY = 1e-30
 
@@ -72,14 +73,19 @@ class Cones(NamedTuple):
         columns = self._curve(self._zones(miss), self.jacobian)
         return matrix + weigh(self.jacobian.flatten(0, 1), columns.flatten(0, 1))
 
-    def probe(self, miss: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
-        """First and second derivative of s along a step, ``(batch,)`` each."""
-        curve = self._curve(self._zones(miss), step[:, :, None])[:, :, 0]
-        return (self.gradient(miss) * step).sum((0, 1)), (curve * step).sum((0, 1))
+    def probe(self, miss: Tensor, step: Tensor) -> Slopes:
+        """Derivatives of s along a step of x."""
 
-    def detach(self) -> Cones:
-        """The same, cut off from the autograd graph."""
-        return Cones(*(value.detach() for value in self))
+        def at(length: Tensor) -> tuple[Tensor, Tensor]:
+            here = miss + length * step
+            curve = self._curve(self._zones(here), step[:, :, None])[:, :, 0]
+            return (self.gradient(here) * step).sum((0, 1)), (curve * step).sum((0, 1))
+
+        return at
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Cones:
+        """The same of changed tensors."""
+        return Cones(*(change(value) for value in self))
 
     def _zones(self, miss: Tensor) -> _Zones:
         mu = self.mu

@@ -61,15 +61,33 @@ class Contacts:
         ]
 
     def __call__(
-        self, physics: Physics, weights: Weights, kinetics: Kinetics, qvel: Tensor
+        self,
+        physics: Physics,
+        weights: Weights,
+        kinetics: Kinetics,
+        qvel: Tensor,
+        *,
+        snug: bool = False,
     ) -> ContactRows:
-        """The rows of a batch of states."""
+        """The rows of a batch of states.
+
+        Args:
+            physics: of the body.
+            weights: that follow from it.
+            kinetics: of the batch.
+            qvel: ``(batch, nv)``.
+            snug: no more slots than any state of this batch needs, none where nothing touches.
+                Shapes then depend on the numbers: not to be compiled, nor transformed by
+                torch.func.
+        """
         poses = Poses(kinetics.position, kinetics.rotation)
         motion = _Motion.of(kinetics)
         overflow = torch.zeros_like(qvel[:, 0], dtype=torch.bool)
         blocks: list[Block] = []
         for group in self._groups:
-            seen = group.see(physics, weights, poses)
+            seen = group.see(physics, weights, poses, snug)
+            if seen is None:
+                continue
             blocks.append(group.block(seen, motion, qvel.t()))
             overflow = overflow | seen.overflow
         return ContactRows(blocks, overflow)
@@ -117,13 +135,13 @@ class _Group:
         body2 = tree.geoms.body[geom2][candidates]
         moves = _moves(description)
         self._constants = Constants(rows[candidates], body1, body2, moves[body2] - moves[body1])
-        self._slots = None if slots is None or slots >= len(candidates) else slots
+        self._slots = slots
         self._dim, self._elliptic = dim, options.cone is Cone.ELLIPTIC
         self._impratio = options.impratio
         self._shortest = 2 * options.timestep if options.refsafe else 0.0
 
-    def see(self, physics: Physics, weights: Weights, poses: Poses) -> _Seen:
-        """Where the contacts are."""
+    def see(self, physics: Physics, weights: Weights, poses: Poses, snug: bool) -> _Seen | None:
+        """Where the contacts are; ``None`` where there are none, if only as many are asked for."""
         pair, body1, body2, side = self._constants.like(poses.position)
         touch = self._geometry(poses)
         # The gap only says from where on MuJoCo lists a contact.
@@ -138,11 +156,17 @@ class _Group:
         ]
         left = touch.distance.detach() - margin.detach()[:, None]
         overflow = torch.zeros_like(left[0], dtype=torch.bool)
-        if self._slots is not None:
-            chosen = torch.topk(left, self._slots, dim=0, largest=False, sorted=False).indices
+        slots = self._slots
+        if snug:
+            most = int((left < 0).sum(0).max())
+            if most == 0:
+                return None
+            slots = min(most, len(left) if slots is None else slots)
+        if slots is not None and slots < len(left):
+            chosen = torch.topk(left, slots, dim=0, largest=False, sorted=False).indices
             touch = Touch(*(_pick(value, chosen) for value in touch))
             tables = [table[chosen].permute(0, 2, 1) for table in tables]
-            overflow = (left < 0).sum(0) > self._slots
+            overflow = (left < 0).sum(0) > slots
         side, friction, solref, solimp, edge = tables
         return _Seen(touch, side, friction, solref, solimp, edge, overflow)
 

@@ -7,12 +7,13 @@ out: all edges of a contact are combinations of its few axes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from mosim_gym.articulated.rows import weigh
+from mosim_gym.articulated.rows import Springs, weigh
 
 
 class Edges(NamedTuple):
@@ -60,14 +61,13 @@ class Edges(NamedTuple):
         columns = torch.cat([first, mixed * normal + own * tangents], 1)
         return matrix + weigh(self.jacobian.flatten(0, 1), columns.flatten(0, 1))
 
-    def probe(self, miss: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
-        """First and second derivative of s along a step, ``(batch,)`` each."""
-        pressed = self._acting(miss) * step
-        return (pressed * miss).sum((0, 1)), (pressed * step).sum((0, 1))
+    def springs(self) -> Springs:
+        """See `mosim_gym.articulated.rows.Separate`."""
+        return Springs.pushing(self.firmness[:, None].expand_as(self.reference))
 
-    def detach(self) -> Edges:
-        """The same, cut off from the autograd graph."""
-        return Edges(*(value.detach() for value in self))
+    def each(self, change: Callable[[Tensor], Tensor]) -> Edges:
+        """The same of changed tensors."""
+        return Edges(*(change(value) for value in self))
 
     def _acting(self, miss: Tensor) -> Tensor:
         return torch.where(miss < 0, self.firmness[:, None], 0.0)

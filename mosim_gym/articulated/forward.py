@@ -117,8 +117,10 @@ class Forward:
             differentiable: by physics, state and control; half as fast.
         """
         state, kinetics = State(qpos, qvel, act, ctrl), self.smooth.links(qpos)
-        blocks, overflow = self._blocks(prepared, kinetics, state)
-        found = self._find(prepared.detach(), kinetics.detach(), state.detach(), blocks)
+        # As much work as this batch needs, where nothing asks for fixed shapes.
+        snug = not differentiable and not torch.compiler.is_compiling()
+        blocks, overflow = self._blocks(prepared, kinetics, state, snug)
+        found = self._find(prepared.detach(), kinetics.detach(), state.detach(), blocks, snug)
         converged = found.converged & ~overflow
         if not differentiable:
             return Solution(found.step, converged)
@@ -134,18 +136,23 @@ class Forward:
         return Solution(found.step - _solved(found.correct_step, missing), converged)
 
     def _blocks(
-        self, prepared: Prepared, kinetics: Kinetics, state: State
+        self, prepared: Prepared, kinetics: Kinetics, state: State, snug: bool
     ) -> tuple[list[Block], Tensor]:
         """Constraints, and where there are more than fit."""
         physics, weights = prepared
         blocks: list[Block] = self._joints(physics, weights, state.qpos, state.qvel)
         if self._contacts is None:
             return blocks, torch.zeros_like(state.qvel[:, 0], dtype=torch.bool)
-        rows = self._contacts(physics, weights, kinetics, state.qvel)
+        rows = self._contacts(physics, weights, kinetics, state.qvel, snug=snug)
         return blocks + rows.blocks, rows.overflow
 
     def _find(
-        self, prepared: Prepared, kinetics: Kinetics, state: State, blocks: list[Block]
+        self,
+        prepared: Prepared,
+        kinetics: Kinetics,
+        state: State,
+        blocks: list[Block],
+        early: bool,
     ) -> _Found:
         physics = prepared.physics
         motion = self.smooth.motion(physics, kinetics, state)
@@ -153,7 +160,7 @@ class Forward:
         moment = _solved(correct, motion.force)
         converged = moment.isfinite().all(1)
         if blocks:
-            least = minimum(motion.mass, moment, blocks, iterations=self._iterations)
+            least = minimum(motion.mass, moment, blocks, self._iterations, early=early)
             moment, correct = least.acceleration.t(), least.correct
             converged = least.converged
         if not self._implicit.active:

@@ -13,10 +13,14 @@ The batch is the last axis. A row that is not there has D = 0.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+#: First and second derivative of s, ``(batch,)`` each, at lengths ``(batch,)`` of a step.
+Slopes = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class Block(Protocol):
@@ -37,11 +41,56 @@ class Block(Protocol):
     def stiffen(self, miss: Tensor, matrix: Tensor) -> Tensor:
         """`matrix` ``(nv, nv, batch)`` plus J^T H J, H being the second derivative of s."""
 
-    def probe(self, miss: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
-        """First and second derivative of s along a step of x, ``(batch,)`` each."""
+    def each(self, change: Callable[[Tensor], Tensor]) -> Block:
+        """The same of changed tensors."""
 
-    def detach(self) -> Block:
-        """The same, cut off from the autograd graph."""
+
+class Springs(NamedTuple):
+    """Rows that push each by itself: by -D x, within bounds.
+
+    Attributes:
+        firmness: D, ``(m, batch)``.
+        least: minus the largest force, ``(m, 1)``.
+        most: minus the smallest, ``(m, 1)``.
+    """
+
+    firmness: Tensor
+    least: Tensor
+    most: Tensor
+
+    @classmethod
+    def pushing(cls, firmness: Tensor) -> Springs:
+        """Rows of D ``(..., batch)`` that do not pull."""
+        rows = firmness.flatten(0, -2)
+        most = torch.zeros_like(rows[:, :1])
+        return cls(rows, torch.full_like(most, -torch.inf), most)
+
+    def probe(self, miss: Tensor, step: Tensor) -> Slopes:
+        """Derivatives of s along a step of x, both ``(m, batch)``."""
+        force, slope = self.firmness * miss, self.firmness * step
+        bend = slope * step
+
+        def at(length: Tensor) -> tuple[Tensor, Tensor]:
+            free = torch.addcmul(force, slope, length)
+            held = torch.clamp(free, self.least, self.most)
+            acting = torch.where(held == free, bend, 0.0)
+            return (held * step).sum(0), acting.sum(0)
+
+        return at
+
+    @classmethod
+    def joined(cls, springs: Sequence[Springs]) -> Springs:
+        """All rows in one."""
+        return cls(*(torch.cat(values) for values in zip(*springs, strict=True)))
+
+
+@runtime_checkable
+class Separate(Protocol):
+    """A block whose rows push each by itself."""
+
+    def springs(self) -> Springs:
+        """They, in the order of x."""
+        ...
 
 
 class OnDofs(NamedTuple):
@@ -82,13 +131,13 @@ class OnDofs(NamedTuple):
         added = self.sign.square() * _acting(miss, self.firmness, self.least, self.most)
         return matrix + torch.eye(len(added)).to(added)[:, :, None] * added
 
-    def probe(self, miss: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Block`."""
-        return _probe(miss, step, self.firmness, self.least, self.most)
+    def springs(self) -> Springs:
+        """See `Separate`."""
+        return Springs(self.firmness, self.least, self.most)
 
-    def detach(self) -> OnDofs:
+    def each(self, change: Callable[[Tensor], Tensor]) -> OnDofs:
         """See `Block`."""
-        return OnDofs(*(value.detach() for value in self))
+        return OnDofs(*(change(value) for value in self))
 
 
 class Dense(NamedTuple):
@@ -125,14 +174,13 @@ class Dense(NamedTuple):
         acting = torch.where(miss < 0, self.firmness, 0.0)
         return matrix + weigh(self.jacobian, self.jacobian * acting[:, None])
 
-    def probe(self, miss: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Block`."""
-        pressed = torch.where(miss < 0, self.firmness, 0.0) * step
-        return (pressed * miss).sum(0), (pressed * step).sum(0)
+    def springs(self) -> Springs:
+        """See `Separate`."""
+        return Springs.pushing(self.firmness)
 
-    def detach(self) -> Dense:
+    def each(self, change: Callable[[Tensor], Tensor]) -> Dense:
         """See `Block`."""
-        return Dense(*(value.detach() for value in self))
+        return Dense(*(change(value) for value in self))
 
 
 def weigh(left: Tensor, right: Tensor) -> Tensor:
@@ -153,11 +201,3 @@ def _acting(miss: Tensor, firmness: Tensor, least: Tensor, most: Tensor) -> Tens
     """D where s is quadratic, 0 where it is linear."""
     pressure = firmness * miss
     return torch.where((pressure > least) & (pressure < most), firmness, 0.0)
-
-
-def _probe(
-    miss: Tensor, step: Tensor, firmness: Tensor, least: Tensor, most: Tensor
-) -> tuple[Tensor, Tensor]:
-    slope = torch.clamp(firmness * miss, least, most) * step
-    curve = _acting(miss, firmness, least, most) * step.square()
-    return slope.sum(0), curve.sum(0)

@@ -81,6 +81,33 @@ def test_bodies_of_the_suite_step_as_mujocos(name: str) -> None:
     assert np.abs(after.qpos.numpy() - qpos).max() < 1e-7
 
 
+@pytest.mark.parametrize("name", ["acrobot", "cheetah", "humanoid", "mixed"])
+def test_without_derivatives_only_what_is_needed_is_done(name: str) -> None:
+    """As many slots and iterations as a batch needs give what all of them give, row by row."""
+    model = mixed("implicitfast") if name == "mixed" else suite_model(name)
+    states = draw(model, 24) if name == "mixed" else moving_states(model, 24)
+    description = describe(model)
+    forward = Forward(description, iterations=20)
+    prepared = forward.prepare(physics_of(model, description))
+    # One is broken: the others are not held up.
+    states.qvel[5] = torch.nan
+    arguments = (prepared, states.qpos, states.qvel, states.act, states.ctrl)
+    whole, snug = forward(*arguments), forward(*arguments, differentiable=False)
+    assert not snug.converged[5]
+    torch.testing.assert_close(snug.converged, whole.converged)
+    torch.testing.assert_close(
+        snug.acceleration, whole.acceleration, rtol=1e-7, atol=1e-7, equal_nan=True
+    )
+    high = states.qpos.clone()
+    if name == "cheetah":
+        high[:, 1] += 10.0  # Nothing touches.
+        airborne = forward(prepared, high, states.qvel, None, states.ctrl, differentiable=False)
+        expected = forward(prepared, high, states.qvel, None, states.ctrl)
+        torch.testing.assert_close(
+            airborne.acceleration, expected.acceleration, rtol=1e-9, atol=1e-9, equal_nan=True
+        )
+
+
 # Loading its own rules for derivatives, torch uses what it deprecates.
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
 @pytest.mark.parametrize("name", ["mixed", "cheetah"])
