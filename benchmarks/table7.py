@@ -29,7 +29,7 @@ from mosim_gym.data.collect import collect
 from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.evaluate.horizon import HorizonErrors, horizon_errors
 from mosim_gym.registration import find_env
-from mosim_gym.rl.presets import PRESETS, Algorithm
+from mosim_gym.rl.presets import Algorithm, preset_for
 
 FOLDER = Path("runs/table7")
 HORIZONS = (3, 10, 30, 100, 300, 1000)
@@ -85,7 +85,7 @@ def run(job: Job) -> dict[str, Any]:
     torch.set_num_threads(1)
     folder = FOLDER / "-".join(job.key).replace("/", "_")
     shutil.rmtree(folder, ignore_errors=True)
-    settings = PRESETS[Algorithm(job.task.algo)]
+    settings = preset_for(find_env(job.task.env_id).name, Algorithm(job.task.algo))
     result = train_agent(
         job.task.env_id,
         job.task.algo,

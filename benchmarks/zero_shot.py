@@ -24,7 +24,8 @@ import numpy as np
 from records import new_figure, run_missing, save_figure
 from scipy.stats import t as student_t
 
-from mosim_gym.rl.presets import PRESETS, Algorithm
+from mosim_gym.registration import find_env
+from mosim_gym.rl.presets import Algorithm, preset_for
 
 #: Task, algorithm, seeds.
 EXPERIMENTS = (
@@ -53,13 +54,14 @@ class Job:
     @property
     def key(self) -> tuple[str, ...]:
         """What identifies its row."""
-        return (self.env_id, self.algo, self.dynamics, str(self.seed), preset_hash(self.algo))
+        return (self.env_id, self.algo, self.dynamics, str(self.seed), self.preset)
 
-
-def preset_hash(algo: str) -> str:
-    """Eight digits that change with any setting of the agent."""
-    settings = json.dumps(asdict(PRESETS[Algorithm(algo)]), sort_keys=True)
-    return hashlib.sha256(settings.encode()).hexdigest()[:8]
+    @property
+    def preset(self) -> str:
+        """Eight digits that change with any setting of the agent."""
+        preset = preset_for(find_env(self.env_id).name, Algorithm(self.algo))
+        settings = json.dumps(asdict(preset), sort_keys=True)
+        return hashlib.sha256(settings.encode()).hexdigest()[:8]
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def run(job: Job) -> dict[str, Any]:
         "algo": job.algo,
         "dynamics": job.dynamics,
         "seed": job.seed,
-        "preset": preset_hash(job.algo),
+        "preset": job.preset,
         "updates": result.updates,
         "steps": result.steps,
         "real_steps": result.real_steps,

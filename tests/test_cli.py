@@ -176,6 +176,6 @@ def test_an_interrupt_ends_with_130(run, monkeypatch, tmp_path):
     def interrupted(name):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.models, "_find_task", interrupted)
+    monkeypatch.setattr(cli.models, "find_task", interrupted)
     code, _, err = run("collect", "reacher", "--out", tmp_path / "out")
     assert code == 130 and "Traceback" not in err

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import mujoco
 import pytest
 
-from mosim_gym.cli.told import with_geometry
+from mosim_gym.cli.told import Told, with_description
 from mosim_gym.data.metadata import Metadata, write_metadata
 from mosim_gym.errors import MosimError
 from mosim_gym.fit.presets import get_preset
@@ -30,25 +31,59 @@ def names(preset: object) -> list[str]:
 
 def test_the_task_of_the_data_tells_it(tmp_path: Path) -> None:
     data = data_of(tmp_path, "MoSim/acrobot-swingup-v0 (dynamics=mujoco)")
-    assert names(with_geometry(get_preset("articulated"), data, None)) == ["shoulder", "elbow"]
+    assert names(with_description(get_preset("articulated"), data)) == ["shoulder", "elbow"]
 
 
 def test_a_file_tells_it(tmp_path: Path) -> None:
     (tmp_path / "arm.xml").write_text(ARM)
-    told = with_geometry(get_preset("articulated"), tmp_path, tmp_path / "arm.xml")
+    told = with_description(get_preset("articulated"), tmp_path, tmp_path / "arm.xml")
     assert names(told) == ["swing"]
     # Recipes are compared and written down without it.
     assert told.to_json() == get_preset("articulated").to_json()
 
 
+def test_numbers_are_a_place_to_start(tmp_path: Path) -> None:
+    (tmp_path / "arm.xml").write_text(ARM)
+    asked = ("mass=0.2", "damping=0")
+    told = with_description(
+        get_preset("articulated"), tmp_path, tmp_path / "arm.xml", Told.NUMBERS, asked
+    )
+    model = mujoco.MjModel.from_xml_string(ARM)
+    assert told.model.numbers is not None
+    assert told.model.numbers["mass"]["values"] == model.body_mass.tolist()
+    assert told.model.widths == {"all": 0.3, "mass": 0.2, "damping": 0.0}
+    assert told.model.without_body().numbers is None
+
+
+@pytest.mark.parametrize(
+    "prior,message",
+    [
+        ("mass", "is nan; expected 0"),
+        ("mass=much", "is not KIND=WIDTH"),
+        ("mass=-1", "is -1.0; expected 0"),
+        ("weight=1", "weight.*armature.*mass"),
+    ],
+)
+def test_priors_that_are_none(tmp_path: Path, prior: str, message: str) -> None:
+    (tmp_path / "arm.xml").write_text(ARM)
+    with pytest.raises(MosimError, match=message):
+        with_description(get_preset("articulated"), tmp_path, tmp_path / "arm.xml", None, [prior])
+
+
+def test_a_file_that_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "arm.xml").write_text("<mujoco><nonsense/></mujoco>")
+    with pytest.raises(MosimError, match="arm.xml is no MJCF or URDF that MuJoCo can read"):
+        with_description(get_preset("articulated"), tmp_path, tmp_path / "arm.xml")
+
+
 def test_data_of_something_else_needs_a_file(tmp_path: Path) -> None:
     data = data_of(tmp_path, "my robot")
     with pytest.raises(MosimError, match=r"'my robot', not a task of ours: .*\(--mjcf\)"):
-        with_geometry(get_preset("articulated"), data, None)
+        with_description(get_preset("articulated"), data)
 
 
 def test_other_presets_are_told_nothing(tmp_path: Path) -> None:
     preset = get_preset("default")
-    assert with_geometry(preset, tmp_path, None) is preset
+    assert with_description(preset, tmp_path) is preset
     with pytest.raises(MosimError, match='--preset articulated.*"default" is not'):
-        with_geometry(preset, tmp_path, tmp_path / "arm.xml")
+        with_description(preset, tmp_path, tmp_path / "arm.xml")

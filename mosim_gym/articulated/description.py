@@ -160,11 +160,18 @@ class Description:
             ) from error
 
 
-def describe_file(path: str | Path) -> Description:
-    """Read an MJCF (or URDF) file; see `describe`."""
+def load_model(path: str | Path) -> mujoco.MjModel:
+    """Compile an MJCF (or URDF) file, for `describe`.
+
+    Raises:
+        MosimError: if MuJoCo cannot.
+    """
     import mujoco
 
-    return describe(mujoco.MjModel.from_xml_path(str(path)))
+    try:
+        return mujoco.MjModel.from_xml_path(str(path))
+    except ValueError as error:
+        raise MosimError(f"{path} is no MJCF or URDF that MuJoCo can read: {error}") from error
 
 
 def describe(model: mujoco.MjModel) -> Description:

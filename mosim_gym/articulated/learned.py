@@ -9,6 +9,7 @@ L upper triangular and ``m L L^T`` the second moments of mass about the centre,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from mosim_gym.articulated.description import Description
 from mosim_gym.articulated.physics import Physics
+from mosim_gym.articulated.priors import parameter_widths
 from mosim_gym.robots.spec import JointType
 
 # A body flat beyond this, relative to its size squared, is given a little thickness.
@@ -28,12 +30,25 @@ _LEAST, _MOST = 1e-4, 1 - 1e-4
 class LearnedPhysics(nn.Module):
     """Parameters whose call gives physics.
 
-    Which there are follows from the body alone, so that a checkpoint fits wherever it started.
+    Which there are follows from the body and from what is told, so that a checkpoint fits wherever
+    it started.
+
+    Attributes:
+        widths: of the priors, by parameter; see `mosim_gym.articulated.priors`.
     """
 
-    def __init__(self, description: Description, start: Physics) -> None:
-        """Make the parameters, at the physics of `start`."""
+    def __init__(
+        self, description: Description, start: Physics, widths: Mapping[str, float] | None = None
+    ) -> None:
+        """Make the parameters, at the physics of `start`.
+
+        Args:
+            description: of the body.
+            start: where the numbers start.
+            widths: how far they may be from there, by kind; see `mosim_gym.articulated.priors`.
+        """
         super().__init__()
+        self.widths = parameter_widths(widths)
         for name, value in start._asdict().items():
             self.register_buffer(f"start_{name}", value.clone())
         self.register_buffer("start_root", _root(start))
@@ -127,7 +142,7 @@ class LearnedPhysics(nn.Module):
     ) -> None:
         """A parameter for some rows of a number, or one for all of them together."""
         self._shapes[name] = shape
-        if len(rows):
+        if len(rows) and self.widths[name] > 0:
             size = (1 if one else len(rows), *shape[1:])
             setattr(self, name, nn.Parameter(torch.zeros(size, dtype=torch.float64)))
             index = torch.tensor(rows, dtype=torch.int64)

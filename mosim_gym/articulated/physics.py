@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from mosim_gym.articulated.pairs import Contacts, contacts_of
+from mosim_gym.articulated.plain import from_plain_array, to_plain
+from mosim_gym.errors import MosimError
 from mosim_gym.robots.frames import rotation_of
 from mosim_gym.types import Float64Array
 
@@ -70,6 +73,24 @@ class Physics(NamedTuple):
     pair_solimp: Tensor
     pair_margin: Tensor
     pair_gap: Tensor
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `from_json` gives the physics back."""
+        return {name: to_plain(value.double().numpy()) for name, value in self._asdict().items()}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Physics:
+        """Physics in float64 from what `to_json` gave.
+
+        Raises:
+            MosimError: naming what is missing or wrong.
+        """
+        try:
+            return cls(**{name: torch.tensor(from_plain_array(v)) for name, v in fields.items()})
+        except (KeyError, TypeError, ValueError) as error:
+            raise MosimError(
+                f"Not the numbers of a body: {error!r}. They are written by mosim_gym."
+            ) from error
 
 
 def physics_of(

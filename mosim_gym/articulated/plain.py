@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from enum import Enum
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
-from numpy.typing import ArrayLike
+
+from mosim_gym.types import Array
 
 T = TypeVar("T")
 
@@ -47,7 +49,7 @@ def from_plain(kind: type[T], fields: Any) -> T:
 
 def _value(hint: Any, value: Any) -> Any:
     if isinstance(value, dict) and _VALUES in value:
-        return _array(value[_KIND], value[_SHAPE], value[_VALUES])
+        return from_plain_array(value)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return from_plain(hint, value)
     if get_origin(hint) is tuple:
@@ -60,6 +62,11 @@ def _value(hint: Any, value: Any) -> Any:
     return value
 
 
-def _array(kind: str, shape: list[int], values: ArrayLike) -> Any:
+def from_plain_array(value: Mapping[str, Any]) -> Array:
+    """The array that `to_plain` was given.
+
+    Raises:
+        KeyError, TypeError, ValueError: for anything else.
+    """
     types = {"f": np.float64, "i": np.int64, "b": np.bool_}
-    return np.array(values, dtype=types[kind]).reshape(shape)
+    return np.array(value[_VALUES], dtype=types[value[_KIND]]).reshape(value[_SHAPE])

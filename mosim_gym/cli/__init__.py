@@ -12,6 +12,9 @@ from mosim_gym.errors import MosimError
 from mosim_gym.cli import models as _models  # noqa: F401
 
 # isort: split
+from mosim_gym.cli import judging as _judging  # noqa: F401
+
+# isort: split
 from mosim_gym.cli import agents as _agents  # noqa: F401
 
 __all__ = ["app", "main"]

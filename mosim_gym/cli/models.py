@@ -1,4 +1,4 @@
-"""Commands about data and models: list, card, collect, fit, learn, evaluate."""
+"""Commands that make models: list, card, collect, fit, learn."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from mosim_gym.cli.app import OptionalOut, Out, Quiet, Seed, app
-from mosim_gym.errors import MosimError, unknown_name
+from mosim_gym.cli.app import Out, Quiet, Seed, app
+from mosim_gym.cli.told import Told, with_description
+from mosim_gym.errors import unknown_name
 from mosim_gym.registration import ROWS, TaskRow
 
 PresetName = Annotated[
@@ -17,8 +18,8 @@ PresetName = Annotated[
     typer.Option(
         "--preset",
         # Named here, for the presets themselves take a second to import.
-        help="default, unrolled, articulated, lagrangian, lagrangian_unrolled, "
-        "lagrangian_network, mlp, paper.",
+        help="default, unrolled, articulated, articulated_corrected, lagrangian, "
+        "lagrangian_unrolled, lagrangian_network, mlp, paper.",
     ),
 ]
 Steps = Annotated[
@@ -78,7 +79,7 @@ def collect(
     from mosim_gym.data.collect import collect as record
     from mosim_gym.data.policies import AgentPolicy, HeldRandomPolicy
 
-    row = _find_task(task)
+    row = find_task(task)
     env = gym.make(row.env_id, dynamics="mujoco", substeps=substeps)
     space: Any = env.action_space
     acting = (
@@ -116,6 +117,19 @@ def fit(
         Path | None,
         typer.Option(help="Of articulated: the body's MJCF or URDF; by default its task's own."),
     ] = None,
+    told: Annotated[
+        Told | None,
+        typer.Option(
+            help="Of articulated: its geometry (default), or its numbers too, as a place to start."
+        ),
+    ] = None,
+    prior: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of articulated: how far a kind of number may be off, such as mass=0.2; 0 is "
+            "told; repeat it."
+        ),
+    ] = None,
     members: Annotated[
         int | None,
         typer.Option(min=1, help="Fit an ensemble: OUT-0, OUT-1, ..., each with the next seed."),
@@ -127,12 +141,11 @@ def fit(
     Run it again to go on after an interruption; a finished fit is done anew and replaces --out.
     Of an ensemble, finished members are kept (unless --no-resume), and --minutes is for all.
     """
-    from mosim_gym.cli.told import with_geometry
     from mosim_gym.fit.ensemble import fit_ensemble
     from mosim_gym.fit.presets import get_preset
     from mosim_gym.fit.trainer import fit as train_model
 
-    recipe = with_geometry(get_preset(preset), data, mjcf)
+    recipe = with_description(get_preset(preset), data, mjcf, told, prior or ())
     if members is not None:
         fitted = fit_ensemble(
             data,
@@ -186,54 +199,7 @@ def learn(
     fit(data, out, preset, steps, seed=seed, quiet=quiet)
 
 
-@app.command()
-def evaluate(
-    checkpoint: Annotated[str, typer.Argument(help="A shipped name or a folder.")],
-    data: Annotated[
-        list[Path] | None,
-        typer.Option(help="A dataset it was not trained on; repeat it. Collected by default."),
-    ] = None,
-    baseline: Annotated[
-        list[str] | None, typer.Option(help="Another checkpoint, for the same table; repeat it.")
-    ] = None,
-    horizon: Annotated[
-        int | None, typer.Option(min=1, help="Control steps of a rollout; whole episodes.")
-    ] = None,
-    out: OptionalOut = None,
-    quiet: Quiet = False,
-) -> None:
-    """Measure models on motion they were not trained on: figures, pictures, JSON.
-
-    Without --data, 200 episodes of the body's own task under held random actions are collected
-    first, with a seed of their own, and kept in --out (about a minute).
-    """
-    from mosim_gym.dynamics.checkpoint import load_checkpoint
-    from mosim_gym.evaluate.compare import Truth
-    from mosim_gym.evaluate.report import FRESH_EPISODES, FRESH_SEED, report
-    from mosim_gym.tasks.energy import EnergyReader
-    from mosim_gym.tasks.true_simulator import TrueSimulator
-
-    checkpoints = {name: load_checkpoint(name) for name in (checkpoint, *(baseline or ()))}
-    robot = checkpoints[checkpoint].spec
-    body = (robot.fingerprint, robot.n_substeps)
-    row = next((r for r in ROWS if (r.body.fingerprint, r.body.n_substeps) == body), None)
-    out = out or Path("runs") / f"evaluate-{Path(checkpoint).name}"
-    if not data:
-        if row is None:
-            raise MosimError(
-                f"{checkpoint} models a body ({robot.name}) without a task here to collect fresh "
-                "motion of. Give --data DATASET."
-            )
-        data = [out / "fresh"]
-        collect(row.name, data[0], FRESH_EPISODES, seed=FRESH_SEED, quiet=quiet)
-    truth = None
-    if row is not None:
-        true = TrueSimulator(row.domain, row.task, threads=1)
-        truth = Truth(true.step, EnergyReader(row.domain, row.task))
-    report(checkpoints, data, out, longest=horizon, truth=truth)
-
-
-def _find_task(name: str) -> TaskRow:
+def find_task(name: str) -> TaskRow:
     """The row of a domain (its first task), a ``domain-task`` or an environment id."""
     for row in ROWS:
         if name.removeprefix("mosim_gym:") in (row.domain, row.name, row.env_id):

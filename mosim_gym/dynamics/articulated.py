@@ -38,7 +38,7 @@ class Articulated(nn.Module):
     cheap_by_row = True
 
     def __init__(self, spec: RobotSpec, features: FeatureMap, config: ModelConfig) -> None:
-        """Start at physics guessed from shapes.
+        """Start at the numbers told, or at physics guessed from shapes.
 
         Raises:
             MosimError: without the geometry, with that of another body, or where a context
@@ -52,7 +52,9 @@ class Articulated(nn.Module):
             )
         self.description = Description.from_json(config.geometry)
         _require_match(spec, self.description)
-        self.physics = LearnedPhysics(self.description, guess(self.description))
+        numbers = config.numbers
+        start = guess(self.description) if numbers is None else Physics.from_json(numbers)
+        self.physics = LearnedPhysics(self.description, start, config.widths)
         self.forward_dynamics = Forward(self.description, spec.control_dt / config.integrator_steps)
         # Not a part of this module: it is the simulator's.
         self._to_local = features.to_local
@@ -62,6 +64,11 @@ class Articulated(nn.Module):
     def start_from(self, physics: Physics) -> None:
         """Put all parameters to known physics, such as that of an MJCF."""
         self.physics.restart(physics)
+
+    def prior_widths(self) -> dict[nn.Parameter, float]:
+        """See `mosim_gym.dynamics.predictors.Informed`."""
+        physics = self.physics
+        return {parameter: physics.widths[name] for name, parameter in physics.named_parameters()}
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Whitened accelerations ``(batch, nv)``; NaN in rows whose solver did not converge."""

@@ -58,6 +58,8 @@ class ModelConfig:
         touch: whether it also tells what the body's touch sensors read, by a head of the
             predictor's width and blocks.
         geometry: what `articulated` is told of the body: its `Description` as JSON.
+        numbers: where its numbers start: `Physics` as JSON; guessed from shapes if ``None``.
+        widths: how far they may be from there, see `mosim_gym.articulated.priors`.
     """
 
     predictor: str = "residual"
@@ -73,6 +75,8 @@ class ModelConfig:
     precision: Precision = Precision.FLOAT32
     touch: bool = False
     geometry: dict[str, Any] | None = None
+    numbers: dict[str, Any] | None = None
+    widths: dict[str, float] | None = None
 
     def __post_init__(self) -> None:
         """Check that the counts are counts."""
@@ -84,9 +88,9 @@ class ModelConfig:
         if self.correctors < 0:
             raise MosimError(f"ModelConfig.correctors is {self.correctors}; expected 0 or more.")
 
-    def without_geometry(self) -> ModelConfig:
-        """The shape of the model alone."""
-        return dataclasses.replace(self, geometry=None)
+    def without_body(self) -> ModelConfig:
+        """The shape of the model alone, without what is told of the body."""
+        return dataclasses.replace(self, geometry=None, numbers=None)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` gives the config back."""

@@ -47,6 +47,15 @@ class Detailed(Protocol):
         ...
 
 
+@runtime_checkable
+class Informed(Protocol):
+    """A predictor whose parameters are expected to be near 0, where they start."""
+
+    def prior_widths(self) -> dict[nn.Parameter, float]:
+        """Standard deviation of the prior of each."""
+        ...
+
+
 def register_predictor(name: str) -> Callable[[PredictorMaker], PredictorMaker]:
     """Decorate a maker to offer it as ``ModelConfig(predictor=name)``."""
 

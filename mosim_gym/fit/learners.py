@@ -17,8 +17,9 @@ from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
 from mosim_gym.fit.lessons import Lesson
 from mosim_gym.fit.levenberg import LevenbergMarquardt
+from mosim_gym.fit.optimizers import LEVENBERG_MARQUARDT, OPTIMIZERS
 from mosim_gym.fit.pairs import Rows
-from mosim_gym.fit.presets import LEVENBERG_MARQUARDT, OPTIMIZERS, Preset
+from mosim_gym.fit.presets import Preset
 from mosim_gym.fit.stages import Stage
 
 # Its matrix is solved in well under a second, its derivatives fit into the cache.
@@ -84,6 +85,21 @@ class GradientDescent(Generic[R]):
         self._optimizer.load_state_dict(dict(state))
 
 
+class Idle(Generic[R]):
+    """For a part of which nothing is left to learn: all is told."""
+
+    def step(self, batch: R, factor: float) -> float:
+        """Do nothing."""
+        return 0.0
+
+    def state(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Nothing to do."""
+
+
 def make_learner(
     simulator: Simulator, lesson: Lesson[R], preset: Preset, stage: Stage
 ) -> Learner[R]:
@@ -93,6 +109,8 @@ def make_learner(
         MosimError: if the loss is not one that can be solved for.
     """
     parameters = stage.parameters(simulator)
+    if not parameters:
+        return Idle()
     name = stage.optimizer or preset.optimizer
     if name == LEVENBERG_MARQUARDT:
         if lesson.residuals is None:
@@ -107,7 +125,7 @@ def make_learner(
                 f"this model of {simulator.spec.name} has {count}. Use preset="
                 '"lagrangian_network", or an optimizer that follows gradients ("soap").'
             )
-        return LevenbergMarquardt(simulator, lesson.residuals, parameters)
+        return LevenbergMarquardt(simulator, lesson.residuals, parameters, len(lesson.train))
     peak = preset.learning_rate * stage.learning_rate
     optimizer = OPTIMIZERS[name](parameters, peak)
     return GradientDescent(simulator, lesson, parameters, optimizer, preset.clip)

@@ -1,21 +1,23 @@
 """Levenberg-Marquardt: solves for few weights at once, where a model can be exact.
 
 A step minimises the squared residuals of the model linearised in its weights, within a distance
-that grows with success (Levenberg 1944, Marquardt 1963). It needs the derivative of every residual
-by every weight, so it is for tens to hundreds of weights; near an exact model it converges
-quadratically, to the last bits of float64.
+that grows with success (Levenberg 1944, Marquardt 1963). Where a model has priors, they count too.
+It needs the derivative of every residual by every weight, so it is for tens to hundreds of weights;
+near an exact model it converges quadratically, to the last bits of float64.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, jvp, vmap
 
+from mosim_gym.dynamics.predictors import Informed
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.fit.pairs import Rows
 
@@ -28,6 +30,22 @@ _EASE, _HARDEN, _TRIES = 1 / 5, 4.0, 8
 _DERIVATIVES, _ROWS = 2**15, 1024
 
 
+class Normal(NamedTuple):
+    """The normal equations of a batch.
+
+    Attributes:
+        loss: mean square of the residuals.
+        gradient: half its gradient.
+        curvature: the Gauss-Newton half of its second derivative.
+        width: residuals a row.
+    """
+
+    loss: Tensor
+    gradient: Tensor
+    curvature: Tensor
+    width: int
+
+
 class LevenbergMarquardt(Generic[R]):
     """A learner (`mosim_gym.fit.learners`) that takes a damped Gauss-Newton step a batch."""
 
@@ -36,8 +54,16 @@ class LevenbergMarquardt(Generic[R]):
         simulator: Simulator,
         residuals: Callable[[Simulator, R], Tensor],
         parameters: Sequence[nn.Parameter],
+        rows: int,
     ) -> None:
-        """Start with a moderate damping."""
+        """Start with a moderate damping.
+
+        Args:
+            simulator: the model.
+            residuals: whose mean square is to become small.
+            parameters: of the model, that learn.
+            rows: there are to learn from in all: the more, the less a prior weighs.
+        """
         self._call = _Call(simulator, residuals)
         chosen = {id(p) for p in parameters}
         named = [(n, p) for n, p in self._call.named_parameters() if id(p) in chosen]
@@ -47,27 +73,45 @@ class LevenbergMarquardt(Generic[R]):
         # Backwards row by row, where a model says that this is cheaper than weight by weight.
         self._by_row = bool(getattr(simulator.predictor, "cheap_by_row", False))
         self.damping = _FIRST_DAMPING
+        self._rows = rows
+        widths = (
+            simulator.predictor.prior_widths() if isinstance(simulator.predictor, Informed) else {}
+        )
+        scales = [torch.full_like(p, widths.get(p, math.inf)) for p in self._parameters]
+        #: Inverse squares of the widths of priors.
+        self.precision = torch.cat([scale.flatten() for scale in scales]).pow(-2)
 
     @torch.no_grad()
     def step(self, batch: R, factor: float) -> float:
         """Take the step that makes the loss on `batch` smaller, if one does; `factor` is unused."""
-        weights = torch.cat([p.flatten() for p in self._parameters])
-        loss, gradient, curvature = self._normal_equations(weights, batch)
+        weights = self.weights
+        loss, gradient, curvature, width = self.normal_equations(batch)
         before = loss.item()
         if not loss.isfinite():
             return before
+        # The more is left unexplained, and the fewer rows there are, the more a prior counts.
+        prior = loss * self.precision / (self._rows * width)
+        gradient = gradient + prior * weights
+        curvature = curvature + torch.diag(prior)
+        objective = loss + (prior * weights.square()).sum()
         # One distance for all weights: those that hardly matter yet stay where they are.
         metric = torch.eye(len(weights)).to(curvature) * curvature.diagonal().max()
         for _ in range(_TRIES):
             matrix = curvature + self.damping * metric
             solution, failed = torch.linalg.solve_ex(matrix, gradient)
-            after = self._loss(weights - solution, batch)
-            if not failed and after < loss:
-                self._put(weights - solution)
+            tried = weights - solution
+            after = self._loss(tried, batch) + (prior * tried.square()).sum()
+            if not failed and after < objective:
+                self._put(tried)
                 self.damping = max(self.damping * _EASE, _LEAST_DAMPING)
                 return before
             self.damping *= _HARDEN
         return before
+
+    @property
+    def weights(self) -> Tensor:
+        """All that learn, in one."""
+        return torch.cat([p.detach().flatten() for p in self._parameters])
 
     def state(self) -> dict[str, Any]:
         """The damping."""
@@ -77,8 +121,10 @@ class LevenbergMarquardt(Generic[R]):
         """Go on from what `state` gave."""
         self.damping = float(state["damping"])
 
-    def _normal_equations(self, weights: Tensor, batch: R) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss, half its gradient, and the Gauss-Newton half of its second derivative."""
+    @torch.no_grad()
+    def normal_equations(self, batch: R) -> Normal:
+        """Of a batch, at the weights as they are."""
+        weights = self.weights
         square = weights.new_zeros(())
         gradient = torch.zeros_like(weights)
         curvature = weights.new_zeros(len(weights), len(weights))
@@ -90,7 +136,7 @@ class LevenbergMarquardt(Generic[R]):
             gradient += jacobian.T @ value
             curvature += jacobian.T @ jacobian
             count += len(value)
-        return square / count, gradient / count, curvature / count
+        return Normal(square / count, gradient / count, curvature / count, count // len(batch))
 
     def _jacobian(self, weights: Tensor, part: R, width: int) -> Tensor:
         """Derivatives ``(residuals, weights)`` of `width` residuals a row."""

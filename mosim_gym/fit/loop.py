@@ -23,6 +23,7 @@ from mosim_gym.fit.pairs import Rows
 from mosim_gym.fit.presets import Preset
 from mosim_gym.fit.stages import Stage, stage_ends
 
+#: Of a stage.
 _EVALUATIONS = 40
 _MOST_STEPS_BETWEEN = 500
 _TIMED_STEPS = 10
@@ -106,7 +107,6 @@ class Trainer(Generic[R]):
             KeyboardInterrupt: on a second Ctrl-C, at once: half a step may have been taken.
         """
         ends = stage_ends(self.preset.stages, steps)
-        every = max(1, min(_MOST_STEPS_BETWEEN, steps // _EVALUATIONS))
         progress = self.progress
         self._set_free()
         if progress.step == 0 and not progress.best:
@@ -121,7 +121,8 @@ class Trainer(Generic[R]):
                     continue
                 self._step((progress.step - start) / (end - start))
                 progress.step += 1
-                if progress.step % every == 0 or progress.step == end:
+                every = max(1, min(_MOST_STEPS_BETWEEN, (end - start) // _EVALUATIONS))
+                if (progress.step - start) % every == 0 or progress.step == end:
                     report(self, self._evaluate())
                 stop_if_asked()
         self.restore_best()
@@ -253,9 +254,10 @@ def steps_within(trainers: Sequence[Trainer[Any]], seconds: float) -> int:
     times = [trainer.timed() for trainer in trainers]
     step, evaluation = (sum(of) for of in zip(*times, strict=True))
     # Few steps are evaluated after each; many, every so often.
+    most = _EVALUATIONS * max(len(trainer.preset.stages) for trainer in trainers)
     few = seconds / (step + evaluation)
-    many = (seconds - _EVALUATIONS * evaluation) / step
-    return max(1, round(max(few, many) if few > _EVALUATIONS else few))
+    many = (seconds - most * evaluation) / step
+    return max(1, round(max(few, many) if few > most else few))
 
 
 def _cosine(done: float) -> float:

@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from pytorch_optimizer import SOAP
-from torch import nn
-
 from mosim_gym.dynamics.config import Flavour, ModelConfig, Precision
 from mosim_gym.errors import unknown_name
+from mosim_gym.fit.optimizers import LEVENBERG_MARQUARDT
 from mosim_gym.fit.stages import Part, Stage
 from mosim_gym.robots.spec import Integrator, RobotSpec
 
@@ -26,7 +23,7 @@ class Preset:
         model: the shape of the model; integrator and steps are the body's own if `own_integrator`.
         own_integrator: step as MuJoCo steps this body: its integrator, at its physics step.
         loss: a name in `mosim_gym.fit.losses`.
-        optimizer: a name in `OPTIMIZERS`, or `LEVENBERG_MARQUARDT`.
+        optimizer: a name in `mosim_gym.fit.optimizers`.
         learning_rate: at the start of a stage; falls to 0 along a cosine.
         batch_size: pairs a step.
         clip: largest norm of the gradient.
@@ -56,36 +53,35 @@ class Preset:
         name = "rk4" if spec.integrator is Integrator.RK4 else "semi_implicit_euler"
         return dataclasses.replace(model, integrator=name, integrator_steps=spec.n_substeps)
 
-    def told(self, geometry: Mapping[str, Any]) -> Preset:
+    def told(
+        self,
+        geometry: Mapping[str, Any],
+        numbers: Mapping[str, Any] | None = None,
+        widths: Mapping[str, float] | None = None,
+    ) -> Preset:
         """The same recipe for a model that is told a body's geometry.
 
         Args:
             geometry: a `mosim_gym.articulated.description.Description` as JSON.
+            numbers: where masses, damping and all others start: a
+                `mosim_gym.articulated.physics.Physics` as JSON; guessed from shapes by default.
+            widths: how far they may be from there, by kind, such as ``{"mass": 0.2, "damping":
+                0.0}``; see `mosim_gym.articulated.priors`.
         """
-        return dataclasses.replace(
-            self, model=dataclasses.replace(self.model, geometry=dict(geometry))
+        model = dataclasses.replace(
+            self.model,
+            geometry=dict(geometry),
+            numbers=None if numbers is None else dict(numbers),
+            widths=None if widths is None else dict(widths),
         )
+        return dataclasses.replace(self, model=model)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; without the geometry told, which is the body's, not the recipe's."""
-        fields = dataclasses.asdict(dataclasses.replace(self, model=self.model.without_geometry()))
-        del fields["model"]["geometry"]
+        """Plain JSON values; without what is told of the body, which is not the recipe's."""
+        fields = dataclasses.asdict(dataclasses.replace(self, model=self.model.without_body()))
+        del fields["model"]["geometry"], fields["model"]["numbers"]
         return fields
 
-
-def soap(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
-    """SOAP (arXiv 2409.11321): Adam in the eigenbasis of Shampoo's preconditioner."""
-    return SOAP(parameters, lr=learning_rate, weight_decay=0.0, precondition_frequency=10)
-
-
-def adam(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
-    """Adam with its default momenta."""
-    return torch.optim.Adam(parameters, lr=learning_rate)
-
-
-OPTIMIZERS = {"soap": soap, "adam": adam}
-#: Not an optimiser of torch: it solves for the weights; see `mosim_gym.fit.levenberg`.
-LEVENBERG_MARQUARDT = "levenberg_marquardt"
 
 DEFAULT = Preset(
     name="default",
@@ -211,8 +207,24 @@ ARTICULATED = dataclasses.replace(
     stages=(Stage(Part.PREDICTOR),),
 )
 
+#: What such physics leaves over (drag, play, what the geometry does not say) is then learned by a
+#: network, which starts at zero and is kept as far as it lowers the held-out error.
+ARTICULATED_CORRECTED = dataclasses.replace(
+    ARTICULATED,
+    name="articulated_corrected",
+    model=dataclasses.replace(
+        ARTICULATED.model, correctors=1, corrector_width=48, corrector_blocks=2
+    ),
+    steps=3_060,
+    stages=(
+        Stage(Part.PREDICTOR, share=60.0),
+        Stage(Part.CORRECTOR, share=3_000.0, optimizer="soap", batch_size=512),
+    ),
+)
+
 _ALL = (
     ARTICULATED,
+    ARTICULATED_CORRECTED,
     DEFAULT,
     UNROLLED,
     LAGRANGIAN,

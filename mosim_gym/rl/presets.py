@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -101,6 +102,18 @@ PRESETS: dict[Algorithm, AgentPreset] = {
     # TQC's dropped quantiles are a pessimism that a sparse reward does not survive for long.
     Algorithm.TQC: AgentPreset(updates=18_000, further={"top_quantiles_to_drop_per_net": 0}),
 }
+
+
+#: What some tasks, of whatever algorithm, want otherwise. To swing up takes hundreds of steps of
+#: which the first lose: rows that start anew before that never see what it was good for.
+_OF_TASKS: dict[str, Mapping[str, Any]] = {
+    "cartpole-swingup": {"horizon": 1000},
+}
+
+
+def preset_for(task: str, algorithm: Algorithm) -> AgentPreset:
+    """The preset of an algorithm, with what a task such as "cartpole-swingup" wants otherwise."""
+    return dataclasses.replace(PRESETS[algorithm], **_OF_TASKS.get(task, {}))
 
 
 def find_algorithm(name: str) -> Algorithm:

@@ -13,7 +13,7 @@ from mosim_gym.files import write_json
 from mosim_gym.registration import find_env
 from mosim_gym.rl.callbacks import CurvePoint, JudgeCallback, ProgressCallback, save_agent
 from mosim_gym.rl.evaluate import Agent, evaluate_agent, true_starts
-from mosim_gym.rl.presets import PRESETS, AgentPreset, find_algorithm
+from mosim_gym.rl.presets import AgentPreset, find_algorithm, preset_for
 from mosim_gym.threads import torch_threads
 from mosim_gym.types import Float64Array
 from mosim_gym.versions import environment_record
@@ -82,7 +82,7 @@ def train_agent(
         seed: of agent and environment.
         dynamics: what to train on, "learned" or "mujoco".
         checkpoint: the model; the task's own by default.
-        preset: settings; those of the algorithm by default.
+        preset: settings; by default those of the algorithm, as the task wants them.
         judgements: how often to judge during training.
         curve_episodes: whole episodes a judgement of the curve.
         final_episodes: whole episodes of the final judgement.
@@ -98,7 +98,7 @@ def train_agent(
     """
     row = find_env(env_id)
     algorithm = find_algorithm(algo)
-    settings = preset or PRESETS[algorithm]
+    settings = preset or preset_for(row.name, algorithm)
     updates = settings.updates if updates is None else updates
     for what, count in (("updates", updates), ("final_episodes", final_episodes)):
         if count < 1:
