@@ -18,13 +18,14 @@ from torch import Tensor, nn
 
 from mosim_gym.articulated.description import Description
 from mosim_gym.articulated.physics import Physics
-from mosim_gym.articulated.priors import parameter_widths
+from mosim_gym.articulated.priors import APART, parameter_widths
 from mosim_gym.robots.spec import JointType
 
 # A body flat beyond this, relative to its size squared, is given a little thickness.
 _THIN = 1e-12
 # Impedances are learned by their odds, d / (1 - d), which 1 has none of.
 _LEAST, _MOST = 1e-4, 1 - 1e-4
+_COMMON = "common_"
 
 
 class LearnedPhysics(nn.Module):
@@ -66,6 +67,10 @@ class LearnedPhysics(nn.Module):
         self._buffers["start_root"] = _root(start).to(self._start("root"))
         for parameter in self.parameters():
             parameter.zero_()
+
+    def start(self) -> Physics:
+        """The physics all numbers started from."""
+        return Physics(*(self._start(name) for name in Physics._fields))
 
     def forward(self) -> Physics:
         """The physics, differentiable by the parameters."""
@@ -135,18 +140,40 @@ class LearnedPhysics(nn.Module):
         if not hasattr(self, name):
             return nothing
         rows, value = getattr(self, f"rows_{name}"), getattr(self, name)
+        if hasattr(self, _COMMON + name):
+            value = value + getattr(self, _COMMON + name)
         return nothing.index_add(0, rows, value.expand(len(rows), *shape[1:]))
 
     def _add(
-        self, name: str, shape: tuple[int, ...], rows: np.ndarray, *, one: bool = False
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        rows: np.ndarray,
+        *,
+        one: bool = False,
+        alike: bool = False,
     ) -> None:
-        """A parameter for some rows of a number, or one for all of them together."""
+        """A parameter for some rows of a number.
+
+        Args:
+            name: of the number.
+            shape: of it, one row a body, joint, ...
+            rows: that are learned.
+            one: they are all the same.
+            alike: each is something that all have in common, changed a little.
+        """
         self._shapes[name] = shape
-        if len(rows) and self.widths[name] > 0:
-            size = (1 if one else len(rows), *shape[1:])
-            setattr(self, name, nn.Parameter(torch.zeros(size, dtype=torch.float64)))
-            index = torch.tensor(rows, dtype=torch.int64)
-            self.register_buffer(f"rows_{name}", index, persistent=False)
+        width = self.widths[name]
+        if not len(rows) or width == 0:
+            return
+        index = torch.tensor(rows, dtype=torch.int64)
+        self.register_buffer(f"rows_{name}", index, persistent=False)
+        size = (1 if one else len(rows), *shape[1:])
+        setattr(self, name, nn.Parameter(torch.zeros(size, dtype=torch.float64)))
+        if alike and len(rows) > 1:
+            common = nn.Parameter(torch.zeros((1, *shape[1:]), dtype=torch.float64))
+            setattr(self, _COMMON + name, common)
+            self.widths |= {name: min(width, APART), _COMMON + name: width}
 
     def _add_bodies(self, description: Description) -> None:
         nbody, moving = len(description.weld), np.flatnonzero(description.weld > 0)
@@ -166,8 +193,8 @@ class LearnedPhysics(nn.Module):
         self._add("stiffness", (len(scalar),), sprung)
         self._add("spring_reference", (tree.nq,), joints.qpos_index[sprung])
         self._add("friction_loss", (tree.nv,), np.flatnonzero(description.rubbing))
-        self._add("limit_solref", (len(scalar), 2), limited)
-        self._add("limit_solimp", (len(scalar), 3), limited)
+        self._add("limit_solref", (len(scalar), 2), limited, alike=True)
+        self._add("limit_solimp", (len(scalar), 3), limited, alike=True)
 
     def _add_actuators(self, description: Description) -> None:
         actuators = description.actuators
@@ -180,7 +207,7 @@ class LearnedPhysics(nn.Module):
     def _add_contacts(self, description: Description) -> None:
         pairs = description.pairs
         every = np.arange(len(pairs))
-        self._add("pair_friction", (len(pairs),), every[pairs.condim > 1])
+        self._add("pair_friction", (len(pairs),), every[pairs.condim > 1], alike=True)
         # How hard the ground is, is learned for all contacts together.
         self._add("pair_solref", (len(pairs), 2), every, one=True)
         self._add("pair_solimp", (len(pairs), 3), every, one=True)

@@ -31,6 +31,9 @@ EVERY = "all"
 #: Of what nothing is known: a factor of 20 either way is nothing special. It only decides what
 #: motion says nothing of.
 UNKNOWN = 3.0
+#: How far one of a kind is from what all of them have in common: limits of a body are mostly alike,
+#: and what was never touched rubs as what was.
+APART = 1.0
 
 
 def parameter_widths(widths: Mapping[str, float] | None) -> dict[str, float]:

@@ -14,11 +14,12 @@ from mosim_gym.articulated.description import Description
 from mosim_gym.articulated.forward import Forward, Prepared
 from mosim_gym.articulated.guess import guess
 from mosim_gym.articulated.learned import LearnedPhysics
+from mosim_gym.articulated.numbers import labelled
 from mosim_gym.articulated.physics import Physics
 from mosim_gym.dynamics.config import ModelConfig
 from mosim_gym.dynamics.features import FeatureMap
 from mosim_gym.dynamics.memo import Memo
-from mosim_gym.dynamics.predictors import Inputs, register_predictor
+from mosim_gym.dynamics.predictors import Inputs, Numbers, register_predictor
 from mosim_gym.errors import MosimError
 from mosim_gym.robots.spec import RobotSpec
 
@@ -69,6 +70,21 @@ class Articulated(nn.Module):
         """See `mosim_gym.dynamics.predictors.Informed`."""
         physics = self.physics
         return {parameter: physics.widths[name] for name, parameter in physics.named_parameters()}
+
+    def numbers(self) -> Numbers:
+        """See `mosim_gym.dynamics.predictors.Informed`.
+
+        Twice as heavy with motors twice as strong moves alike: the first motor tells the scale.
+        """
+        labels, values = labelled(self.description, self.physics, self.physics())
+        _, start = labelled(self.description, self.physics, self.physics.start())
+        kinds = [label.kind for label in labels]
+        return Numbers(
+            [(label.kind, label.where) for label in labels],
+            values,
+            start,
+            kinds.index("gear") if "gear" in kinds else None,
+        )
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Whitened accelerations ``(batch, nv)``; NaN in rows whose solver did not converge."""

@@ -1,4 +1,4 @@
-"""Checkpoints: a folder of model.safetensors, config.json and CARD.md. Nothing is ever unpickled.
+"""Checkpoints: a folder of model.safetensors, config.json, CARD.md, pictures. Nothing is unpickled.
 
 Written to a temporary folder and renamed into place, so that nothing half-written replaces a good
 checkpoint. No dates or host names are stored: the same fit writes the same bytes.
@@ -50,6 +50,7 @@ def save_checkpoint(
     acceptance: Mapping[str, Any],
     provenance: Mapping[str, Any],
     card: str,
+    pictures: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Write a checkpoint folder, replacing the one at `path` only once it is complete.
 
@@ -59,6 +60,7 @@ def save_checkpoint(
         acceptance: figures it was accepted on (JSON values).
         provenance: what made it (JSON values).
         card: the text of CARD.md.
+        pictures: PNG files beside it, by name.
 
     Raises:
         CheckpointError: if it cannot be written; what was there is kept.
@@ -83,6 +85,8 @@ def save_checkpoint(
             text = json.dumps(fields, indent=1, sort_keys=True, allow_nan=False)
             (new / CONFIG).write_text(text + "\n", encoding="utf-8")
             (new / CARD).write_text(card, encoding="utf-8")
+            for name, picture in (pictures or {}).items():
+                (new / name).write_bytes(picture)
             _swap(new, path, scratch / "old")
     except OSError as error:
         raise CheckpointError(

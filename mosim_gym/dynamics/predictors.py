@@ -47,12 +47,33 @@ class Detailed(Protocol):
         ...
 
 
+class Numbers(NamedTuple):
+    """Learned numbers that mean something.
+
+    Attributes:
+        names: kind of each, and what it belongs to.
+        values: ``(k,)``.
+        start: where they started, ``(k,)``.
+        scale: index of one by which the overall scale can be told, where motion alone does not tell
+            it; ``None`` where there is no such number.
+    """
+
+    names: list[tuple[str, str]]
+    values: Tensor
+    start: Tensor
+    scale: int | None
+
+
 @runtime_checkable
 class Informed(Protocol):
-    """A predictor whose parameters are expected to be near 0, where they start."""
+    """A predictor of numbers that mean something, each expected to be near where it starts."""
 
     def prior_widths(self) -> dict[nn.Parameter, float]:
-        """Standard deviation of the prior of each."""
+        """Standard deviation of the prior of each parameter, about 0."""
+        ...
+
+    def numbers(self) -> Numbers:
+        """What was learned, differentiable by the parameters."""
         ...
 
 

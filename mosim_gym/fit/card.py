@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from mosim_gym.dynamics.checkpoint import load_checkpoint
-from mosim_gym.dynamics.config import Flavour
+from mosim_gym.dynamics.config import Flavour, ModelConfig
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.dynamics.summary import CARD
 from mosim_gym.errors import CheckpointError
 from mosim_gym.evaluate.horizon import TRUSTED_SHARE, VALID_ERROR
+from mosim_gym.fit.identified import table
 
 #: What a Recorder calls the true physics of one of our environments.
 _OURS = re.compile(r"MoSim/(?P<task>.+)-v\d+ \(dynamics=mujoco\)")
@@ -49,6 +50,7 @@ def write_card(
         f"above. Data fingerprint `{data['fingerprint']}`.",
         "## What it was told, what it learned",
         _told(simulator, acceptance),
+        *(table(acceptance["identified"]) if "identified" in acceptance else ()),
         "## How to make it again",
         _recipe(data, provenance["command"]),
         "Versions: " + ", ".join(f"{k} {v}" for k, v in versions) + ".",
@@ -186,11 +188,11 @@ def _told_geometry(simulator: Simulator, unexplained: float) -> str:
         "Told: the geometry of the body (links, joints and their ranges, shapes, which of them can "
         "touch and how many directions of friction they have, what each actuator acts on), the "
         f"time step ({simulator.step_dt:g} s), {config.integrator}, gravity, and MuJoCo's formulas "
-        "for rigid bodies, soft limits and contacts. Learned: masses, centres of mass, inertias, "
-        "armature, damping, springs, dry friction, strength of the motors, friction and hardness "
-        f"of contacts and limits ({n_weights} numbers), by an `articulated` predictor that starts "
-        f"from one density, one damping and one friction; and {config.correctors} correctors. "
-        "Masses, motors, damping and springs are known relative to each other only."
+        f"for rigid bodies, soft limits and contacts{_told_numbers(config)}. Learned: masses, "
+        "centres of mass, inertias, armature, damping, springs, dry friction, strength of the "
+        f"motors, friction and hardness of contacts and limits, as far as they were not told "
+        f"({n_weights} numbers), by an `articulated` predictor; and {config.correctors} "
+        "correctors. Masses, motors, damping and springs are known relative to each other only."
     )
     if unexplained < _CONTRADICTION:
         return text
@@ -200,3 +202,19 @@ def _told_geometry(simulator: Simulator, unexplained: float) -> str:
         "its joints in the same order, in metres and radians? Or does something act on it that "
         f"the geometry does not say?\n\n{text}"
     )
+
+
+def _told_numbers(config: ModelConfig) -> str:
+    """Where the numbers started, and how far from there they were expected."""
+    if config.numbers is None and not config.widths:
+        return ". Its numbers start from one density, one damping and one friction"
+    start = "from one density, one damping and one friction"
+    if config.numbers is not None:
+        start = "from the numbers of a description"
+    widths = config.widths or {}
+    told = [kind for kind, width in widths.items() if width == 0]
+    near = [f"{kind} {width:g}" for kind, width in widths.items() if width > 0]
+    text = f". Its numbers start {start}"
+    if near:
+        text += f", with priors of these widths: {', '.join(near)}"
+    return text + (f"; told: {', '.join(told)}" if told else "")

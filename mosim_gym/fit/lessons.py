@@ -40,7 +40,11 @@ class Lesson(Generic[R]):
 
 
 class Lessons:
-    """The lessons of a dataset in motion: one-step pairs, and unrolled stretches of episodes."""
+    """The lessons of a dataset in motion: one-step pairs, and unrolled stretches of episodes.
+
+    Attributes:
+        one_step: the former.
+    """
 
     def __init__(
         self, simulator: Simulator, loss: str, train: Dataset, held_out: Dataset, pairs: Pairs
@@ -48,12 +52,12 @@ class Lessons:
         """`pairs` are those of `train`, made already to learn the scales from."""
         self._simulator, self._train, self._held_out = simulator, train, held_out
         others = thinned(make_pairs(simulator, held_out), _HELD_OUT_PAIRS)
-        self._one_step = Lesson(pairs, others, get_loss(loss), RESIDUALS.get(loss))
+        self.one_step = Lesson(pairs, others, get_loss(loss), RESIDUALS.get(loss))
 
     def __call__(self, stage: Stage) -> Lesson[Pairs] | Lesson[Unrolls]:
         """What that stage learns from."""
         if stage.unroll == 1:
-            return self._one_step
+            return self.one_step
         train = make_unrolls(self._simulator, self._train, stage.unroll)
         others = make_unrolls(self._simulator, self._held_out, stage.unroll)
         most = max(1, _HELD_OUT_PAIRS // stage.unroll)

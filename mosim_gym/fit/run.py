@@ -16,6 +16,8 @@ from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
 from mosim_gym.evaluate.acceptance import accept
 from mosim_gym.fit.card import write_card
+from mosim_gym.fit.confidence import confidence
+from mosim_gym.fit.identified import PICTURE, draw
 from mosim_gym.fit.interrupts import StoppedBetweenStepsError
 from mosim_gym.fit.lessons import Lessons
 from mosim_gym.fit.loop import LossNotFiniteError, Trainer, steps_within
@@ -58,6 +60,7 @@ class Run:
         pairs = make_pairs(simulator, train)
         learn_scales(simulator, pairs)
         lessons = Lessons(simulator, preset.loss, train, held_out, pairs)
+        self._one_step = lessons.one_step
         self.trainers: list[Trainer[Any]] = [Trainer(simulator, preset, lessons, seed)]
         if simulator.touch_head is not None:
             self.trainers.append(touch_trainer(simulator, preset, train, held_out, seed))
@@ -120,10 +123,19 @@ class Run:
         acceptance["held_out_error"] = self.trainers[0].progress.best_error
         if "touch" in acceptance:
             acceptance["touch"]["held_out_error"] = self.trainers[1].progress.best_error
+        pictures = {}
+        identified = confidence(simulator, self._one_step)
+        if identified is not None:
+            acceptance["identified"] = identified.to_json()
+            pictures[PICTURE] = draw(identified)
         provenance = self._provenance(command)
-        card = write_card(simulator, acceptance, provenance)
         save_checkpoint(
-            self.out, simulator, acceptance=acceptance, provenance=provenance, card=card
+            self.out,
+            simulator,
+            acceptance=acceptance,
+            provenance=provenance,
+            card=write_card(simulator, acceptance, provenance),
+            pictures=pictures,
         )
         (self.folder / _STATE).unlink(missing_ok=True)
         return acceptance
