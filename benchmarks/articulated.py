@@ -1,178 +1,157 @@
 """What a few thousand transitions teach a model that is told a body's geometry, and no more.
 
-For each body: episodes of true physics under the held random policy, a fit of the ``articulated``
-preset from "unknown" (one density, one damping, one friction), and open-loop rollouts on episodes
-of other seeds. With ``--altered k`` the body's masses, inertias, friction, damping, springs and
-motors are each changed by up to half, by k different draws, which the fit knows nothing of; what it
-found is then compared with the truth. What is finished in ``runs/articulated`` is not done again.
+For each body: episodes of true physics under the held random policy; a fit of the ``articulated``
+preset from "unknown" (one density, one damping, one friction); beside it a network (``default``)
+and, where asked for, the paper's recipe, on the same data for as long (two minutes at the least);
+open-loop rollouts on episodes of other seeds. With ``--altered k`` the body's masses, inertias,
+friction, damping, springs and motors are also changed by up to half, each on its own, by k
+different draws which no fit knows of; what was found is compared with the truth. With ``--noise``
+N(0, noise^2) is added once to every recorded state of the training data. Rows that are there
+already are not made again.
 
-Run: python benchmarks/articulated.py [--body cheetah ...] [--episodes 5] [--altered 3]
+Run: python benchmarks/articulated.py [--body cheetah ...] [--episodes 5 12] [--altered 3]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import time
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import mujoco
-import numpy as np
 import torch
-from records import read_csv, write_csv
+from bodies import TASKS, alter, record
+from records import new_figure, run_missing, save_figure, timed
 
 from mosim_gym.articulated.description import Description, describe
 from mosim_gym.articulated.physics import Physics, physics_of
-from mosim_gym.data.dataset import Dataset, episode_path
-from mosim_gym.data.episode import Episode, save_episode
-from mosim_gym.data.metadata import Metadata, write_metadata
-from mosim_gym.data.policies import HeldRandomPolicy
+from mosim_gym.data.dataset import Dataset
 from mosim_gym.dynamics.articulated import Articulated
 from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.evaluate.horizon import horizon_errors
 from mosim_gym.fit import fit
+from mosim_gym.fit.losses import whitened_residuals
+from mosim_gym.fit.pairs import make_pairs
 from mosim_gym.fit.presets import ARTICULATED
-from mosim_gym.robots.spec import RobotSpec
-from mosim_gym.tasks.mujoco import load_dm_env, robot_of
+from mosim_gym.tasks.mujoco import load_dm_env
 
 FOLDER = Path("runs/articulated")
-TASKS = {
-    "acrobot": "swingup",
-    "cartpole": "swingup",
-    "cheetah": "run",
-    "hopper": "hop",
-    "humanoid": "run",
-    "pendulum": "swingup",
-    "reacher": "easy",
-    "walker": "walk",
-}
-FRESH_SEED, FRESH_EPISODES, STEPS = 3_141_592, 25, 1000
-HORIZONS = {"mse_100": 100, "mse_500": 500}
+FRESH_SEED, FRESH_EPISODES, LONG = 3_141_592, 100, 500
+#: Control steps that the paper's figures of the same body are over; 100 elsewhere.
+SHORT = {"hopper": 25, "walker": 20, "humanoid": 4}
+LEAST_MINUTES = 2.0
+COLUMNS = ("body", "altered_by", "episodes", "noise", "model")
+TOLD = {"articulated": "geometry", "default": "joint types", "paper": "nothing"}
+NAME = "articulated"
 
 
-def alter(model: mujoco.MjModel, seed: int) -> None:
-    """Change every learned kind of number by up to half, each link, joint and motor on its own."""
-    rng = np.random.default_rng(seed)
+@dataclass(frozen=True)
+class Job:
+    """One model of one body."""
 
-    def factors(n: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-        return rng.uniform(0.5, 1.5, n)
+    body: str
+    altered: int
+    episodes: int
+    noise: float
+    model: str
 
-    mass = factors(model.nbody)
-    model.body_mass[:] *= mass
-    model.body_inertia[:] *= (mass * factors(model.nbody))[:, None]
-    model.dof_damping[:] *= factors(model.nv)
-    model.dof_armature[:] *= factors(model.nv)
-    model.jnt_stiffness[:] *= factors(model.njnt)
-    model.geom_friction[:] *= factors(model.ngeom)[:, None]
-    model.actuator_gear[:] *= factors(model.nu)[:, None]
-    mujoco.mj_setConst(model, mujoco.MjData(model))
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What identifies its row."""
+        return (self.body, str(self.altered), str(self.episodes), f"{self.noise:g}", self.model)
 
 
-def record(domain: str, altered: int, folder: Path, episodes: int, seed: int) -> Dataset:
-    """Episodes of true physics, perhaps of an altered body."""
-    if (folder / "metadata.json").exists():
-        return Dataset.open(folder)
-    env = load_dm_env(domain, TASKS[domain], {"random": seed})
+def run(job: Job) -> dict[str, Any]:
+    """One model: data, fit, figures."""
+    torch.set_num_threads(1)
+    body, altered = job.body, job.altered
+    folder = FOLDER / f"{body}-{altered}"
+    mine = f"{job.episodes}-{job.noise:g}"
+    train = record(
+        body,
+        folder / f"train-{mine}",
+        episodes=job.episodes,
+        seed=altered,
+        altered=altered,
+        substeps=True,
+        noise=job.noise,
+    )
+    fresh = record(
+        body, folder / "fresh", episodes=FRESH_EPISODES, seed=FRESH_SEED + altered, altered=altered
+    )
+    env = load_dm_env(body, TASKS[body])
     env.reset()
-    model = env.physics.model.ptr
+    mjmodel = env.physics.model.ptr
+    description = describe(mjmodel)
     if altered:
-        alter(model, altered)
-    spec = RobotSpec.from_mujoco(
-        model, name=domain, n_substeps=robot_of(domain, TASKS[domain]).n_substeps
-    )
-    policy = HeldRandomPolicy(spec.action_low, spec.action_high)
-    (folder / "episodes").mkdir(parents=True, exist_ok=True)
-    for index in range(episodes):
-        policy.reset(np.random.default_rng([seed, index]))
-        save_episode(episode_path(folder, index), _episode(env, spec, policy))
-    source = f"{domain}-{TASKS[domain]}, altered by seed {altered}"
-    write_metadata(folder, Metadata(spec, source, "held-random", seed=seed, substeps=True))
-    return Dataset.open(folder)
-
-
-def _episode(env: Any, spec: RobotSpec, policy: HeldRandomPolicy) -> Episode:
-    env.reset()
-    physics = env.physics
-    states = [(physics.data.qpos.copy(), physics.data.qvel.copy())]
-    actions, inner = [], []
-    for _ in range(STEPS):
-        actions.append(policy(None))
-        physics.set_control(actions[-1])
-        for _ in range(spec.n_substeps):
-            mujoco.mj_step(physics.model.ptr, physics.data.ptr)
-            inner.append((physics.data.qpos.copy(), physics.data.qvel.copy()))
-        states.append(inner[-1])
-    qpos, qvel = (np.stack(values) for values in zip(*states, strict=True))
-    sub_qpos, sub_qvel = (
-        np.stack(values).reshape(STEPS, spec.n_substeps, -1) for values in zip(*inner, strict=True)
-    )
-    return Episode(
-        qpos=qpos,
-        qvel=qvel,
-        action=np.stack(actions),
-        reward=np.zeros(STEPS),
-        terminated=False,
-        truncated=True,
-        substep_qpos=sub_qpos,
-        substep_qvel=sub_qvel,
-    )
-
-
-def run(domain: str, altered: int, episodes: int) -> dict[str, Any]:
-    """One body: data, fit, figures."""
-    folder = FOLDER / f"{domain}-{altered}-{episodes}"
-    train = record(domain, altered, folder / "train", episodes, seed=altered)
-    fresh = record(domain, altered, folder / "fresh", FRESH_EPISODES, seed=FRESH_SEED + altered)
-    env = load_dm_env(domain, TASKS[domain])
-    env.reset()
-    model = env.physics.model.ptr
-    description = describe(model)
-    if not (folder / "model").exists():
-        start = time.perf_counter()
+        alter(mjmodel, altered)
+    out, kept = folder / f"{job.model}-{mine}", folder / "seconds.json"
+    recipe: Any = job.model
+    budget = None
+    if job.model == "articulated":
         recipe = ARTICULATED.told(description.to_json())
-        fit(train, out=folder / "model", preset=recipe, threads=1)
-        (folder / "seconds").write_text(f"{time.perf_counter() - start:.0f}")
-    checkpoint = load_checkpoint(folder / "model")
-    if altered:
-        alter(model, altered)
-    truth = physics_of(model, description)
-    return {
-        "body": domain,
-        "altered_by": altered,
-        "told": "geometry",
+    else:
+        ours = timed(kept, f"articulated-{mine}", _must_be_there)
+        budget = max(LEAST_MINUTES, ours / 60)
+    work = partial(fit, train, out=out, preset=recipe, minutes=budget, threads=1, progress=False)
+    seconds = timed(kept, out.name, work)
+    checkpoint = load_checkpoint(out)
+    figures = {
+        **dict(zip(COLUMNS, job.key, strict=True)),
+        "told": TOLD[job.model],
         "transitions": train.n_steps,
-        "fit_seconds": int((folder / "seconds").read_text()),
+        "fit_seconds": round(seconds),
         "fit_steps": checkpoint.provenance["steps"],
-        "held_out_nmse": f"{checkpoint.acceptance['held_out_error']:.2e}",
-        **rollout_figures(checkpoint.simulator, fresh),
-        **identified(checkpoint.simulator, description, truth),
+        **rollout_figures(checkpoint.simulator, fresh, SHORT.get(body, 100)),
     }
+    truth = physics_of(mjmodel, description)
+    return figures | identified(checkpoint.simulator, description, truth)
 
 
-def rollout_figures(simulator: Simulator, fresh: Dataset) -> dict[str, Any]:
-    """Open-loop errors on fresh episodes."""
-    figures: dict[str, Any] = {}
-    for name, steps in HORIZONS.items():
+def _must_be_there() -> None:
+    raise RuntimeError("Baselines take as long as the articulated model: it comes first.")
+
+
+@torch.inference_mode()
+def rollout_figures(simulator: Simulator, fresh: Dataset, short: int) -> dict[str, Any]:
+    """The error of a control step in parts of the variance, and open-loop errors, on fresh episodes."""
+    thin = make_pairs(simulator, fresh)
+    thin = thin.rows(torch.arange(0, len(thin), 11))
+    spread = thin.acceleration.std(0)
+    error = whitened_residuals(simulator, thin) * simulator.acceleration_scale / spread
+    figures: dict[str, Any] = {"nmse": f"{error[:, spread > 0].square().mean():.2e}"}
+    for steps in (short, LONG):
         errors = horizon_errors(simulator, fresh.windows(steps))
         mse = errors.mse(steps)
-        figures[f"{name}_rollouts"] = len(mse)
-        figures[f"{name}_mean"] = f"{mse.mean():.2e}"
-        figures[f"{name}_median"] = f"{mse.median():.2e}"
-        figures["valid_horizon_median"] = int(errors.valid_horizon.median())
-        figures["diverged"] = int(errors.diverged.sum())
-    return figures
+        name = "short" if steps == short else "long"
+        figures |= {
+            f"{name}_steps": steps,
+            f"{name}_rollouts": len(mse),
+            f"{name}_mse_mean": f"{mse.mean():.2e}",
+            f"{name}_mse_median": f"{mse.median():.2e}",
+        }
+    return figures | {
+        "valid_horizon_median": int(errors.valid_horizon.median()),
+        "share_valid": f"{errors.share_valid[-1]:.3f}",
+        "diverged": int(errors.diverged.sum()),
+    }
 
 
 @torch.no_grad()
 def identified(simulator: Simulator, told: Description, truth: Physics) -> dict[str, Any]:
     """Largest relative errors of what motion can tell; the overall scale is taken from motors."""
+    figures: dict[str, str] = dict.fromkeys(
+        ("gear_off", "damping_off", "stiffness_off", "friction_off_median"), ""
+    )
     predictor = simulator.predictor
-    assert isinstance(predictor, Articulated)
+    if not isinstance(predictor, Articulated):
+        return figures
     found = predictor.physics()
     scale = float((truth.gear[:, 0] / found.gear[:, 0]).median())
-    figures = {}
     for name in ("gear", "damping", "stiffness"):
         ours, theirs = getattr(found, name), getattr(truth, name)
         known = theirs > 0
@@ -182,27 +161,45 @@ def identified(simulator: Simulator, told: Description, truth: Physics) -> dict[
     if len(told.pairs):
         off = (found.pair_friction[:, 0] / truth.pair_friction[:, 0] - 1).abs()
         figures["friction_off_median"] = f"{off.median():.1e}"
-    columns = ("gear_off", "damping_off", "stiffness_off", "friction_off_median")
-    return {name: figures.get(name, "") for name in columns}
+    return figures
+
+
+def report(rows: Sequence[dict[str, Any]]) -> None:
+    """Draw the errors of short rollouts."""
+    cases = list(dict.fromkeys(tuple(str(row[c]) for c in COLUMNS[:-1]) for row in rows))
+    figure = new_figure(width=9, height=1.5 + 0.28 * len(cases))
+    axes = figure.subplots()
+    for k, model in enumerate(TOLD):
+        mine = [row for row in rows if row["model"] == model]
+        at = [cases.index(tuple(str(row[c]) for c in COLUMNS[:-1])) for row in mine]
+        label = f"{model} (told: {TOLD[model]})"
+        for statistic, marker in (("mean", "o"), ("median", "|")):
+            values = [float(row[f"short_mse_{statistic}"]) for row in mine]
+            axes.plot(values, at, marker, color=f"C{k}", label=label if marker == "o" else None)
+    names = [
+        f"{body}{'' if a == '0' else f', altered {a}'}, {n},000{'' if s == '0' else f', noise {s}'}"
+        for body, a, n, s in cases
+    ]
+    axes.set(xscale="log", yticks=range(len(cases)), xlabel="MSE of short rollouts (bar: median)")
+    axes.set_yticklabels(names, fontsize=8)
+    axes.invert_yaxis()
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    save_figure(figure, NAME)
 
 
 def main() -> None:
-    """Run the cases that are asked for and write the table."""
+    """Run the cases that are asked for, write the table, draw all there is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--body", nargs="+", choices=TASKS, default=["pendulum", "cheetah"])
-    parser.add_argument("--episodes", type=int, default=5)
-    parser.add_argument("--altered", type=int, default=0)
+    parser.add_argument("--episodes", type=int, nargs="+", default=[5])
+    parser.add_argument("--altered", type=int, default=0, help="so many altered bodies too")
+    parser.add_argument("--noise", type=float, default=0.0)
+    parser.add_argument("--model", nargs="+", choices=TOLD, default=["articulated", "default"])
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    rows = {json.dumps([r["body"], r["altered_by"], r["transitions"]]): r for r in
-            read_csv("articulated")}  # fmt: skip
-    for domain in options.body:
-        for altered in range(options.altered + 1):
-            row = run(domain, altered, options.episodes)
-            key = [row["body"], str(row["altered_by"]), str(row["transitions"])]
-            rows[json.dumps(key)] = row
-            print(row)
-    write_csv("articulated", list(rows.values()), threads=1, fresh_seed=FRESH_SEED)
+    cases = itertools.product(options.body, range(options.altered + 1), options.episodes)
+    jobs = [Job(*case, options.noise, model) for case in cases for model in options.model]
+    report(run_missing(NAME, COLUMNS, jobs, run, 1, threads=1, fresh_seed=FRESH_SEED))
 
 
 if __name__ == "__main__":
