@@ -118,7 +118,7 @@ def _must_be_there() -> None:
 
 @torch.inference_mode()
 def rollout_figures(simulator: Simulator, fresh: Dataset, short: int) -> dict[str, Any]:
-    """The error of a control step in parts of the variance, and open-loop errors, on fresh episodes."""
+    """Error of a control step, in parts of the variance, and open loop, on fresh episodes."""
     thin = make_pairs(simulator, fresh)
     thin = thin.rows(torch.arange(0, len(thin), 11))
     spread = thin.acceleration.std(0)

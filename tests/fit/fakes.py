@@ -16,7 +16,7 @@ from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.robots.spec import Actuator, Integrator, Joint, JointType, RobotSpec
 from mosim_gym.types import State
 
-STIFFNESS, DAMPING, GAIN, FILTER = 8.0, 0.3, 4.0, 0.1
+STIFFNESS, DAMPING, GAIN, FILTER, DRAG = 8.0, 0.3, 4.0, 0.1, 0.2
 
 
 def pendulum_spec(
@@ -94,6 +94,21 @@ class Pendulum(Exact):
         return qacc, None if act is None else (action - act) / FILTER
 
 
+class DraggedPendulum(Pendulum):
+    """The pendulum in a wind that grows with the square of its speed, which no joint damping is."""
+
+    def derivative(
+        self,
+        qpos: Tensor,
+        qvel: Tensor,
+        act: Tensor | None,
+        action: Tensor,
+        context: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        qacc, rate = super().derivative(qpos, qvel, act, action, context)
+        return qacc - DRAG * qvel * qvel.abs(), rate
+
+
 class Cart(Exact):
     """The context's first number is how far the action accelerates it; the second does nothing."""
 
@@ -118,12 +133,14 @@ def write_dataset(
     length: int = 60,
     substeps: bool = False,
     touch: bool = False,
+    drag: bool = False,
 ) -> Dataset:
-    """Record the exact pendulum, or the cart, under random actions."""
+    """Record the exact pendulum, perhaps with drag, or the cart, under random actions."""
     rng = np.random.default_rng(0)
     (folder / "episodes").mkdir(parents=True)
     write_metadata(folder, Metadata(spec, "fake/pendulum", "random", seed=0, substeps=substeps))
-    body = Cart(cart_spec(2)) if spec.name == "cart" else Pendulum(spec)
+    swung = DraggedPendulum(spec) if drag else Pendulum(spec)
+    body = Cart(cart_spec(2)) if spec.name == "cart" else swung
     for index in range(episodes):
         start = {"qpos": rng.uniform(-3, 3, (1, 1)), "qvel": rng.uniform(-4, 4, (1, 1))}
         context = rng.uniform(-3, 3, (1, 2)) if spec.name == "cart" else None

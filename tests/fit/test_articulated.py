@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import pytest
 import torch
 
 from mosim_gym.articulated.description import describe
+from mosim_gym.articulated.physics import physics_of
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.dynamics.articulated import Articulated
 from mosim_gym.dynamics.checkpoint import load_simulator
 from mosim_gym.errors import MosimError
 from mosim_gym.fit import fit
-from mosim_gym.fit.presets import ARTICULATED, Preset
+from mosim_gym.fit.presets import ARTICULATED, ARTICULATED_CORRECTED, Preset
+from mosim_gym.fit.stages import Part, Stage
+from mosim_gym.fit.trainer import FitResult
 from mosim_gym.types import State
-from tests.fit.fakes import DAMPING, GAIN, STIFFNESS
+from tests.fit.fakes import DAMPING, GAIN, STIFFNESS, pendulum_spec, write_dataset
 
 #: The pendulum of the fakes, of some other length and weight.
 PENDULUM = """
@@ -60,6 +64,103 @@ def test_a_pendulum_is_recovered_exactly(pendulum: Dataset, recipe: Preset, tmp_
     again = load_simulator(tmp_path / "x").step(state, action)
     torch.testing.assert_close(again.qvel, result.simulator.step(state, action).qvel)
     assert "Told: the geometry of the body" in (tmp_path / "x" / "CARD.md").read_text()
+
+
+def test_what_physics_leaves_over_a_corrector_learns(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", pendulum_spec(), drag=True)
+    geometry = describe(mujoco.MjModel.from_xml_string(PENDULUM)).to_json()
+    errors = {}
+    for preset, steps in ((ARTICULATED, 30), (ARTICULATED_CORRECTED, 30 + 400)):
+        recipe = dataclasses.replace(preset, batch_size=64).told(geometry)
+        if preset is ARTICULATED_CORRECTED:
+            first, second = recipe.stages
+            shares = (first, dataclasses.replace(second, share=800.0, batch_size=128))
+            recipe = dataclasses.replace(recipe, stages=shares)
+        result = fit(data, out=tmp_path / preset.name, preset=recipe, steps=steps, progress=False)
+        errors[preset.name] = result.held_out_error
+    # Linear damping explains some of it, the corrector nearly all the rest.
+    assert 1e-6 < errors["articulated"] < 1e-2
+    assert errors["articulated_corrected"] < 0.05 * errors["articulated"]
+
+
+def test_a_corrector_does_no_harm(pendulum: Dataset, recipe: Preset, tmp_path: Path) -> None:
+    """Where physics explains all, nothing a corrector could learn is better."""
+    stages = (
+        Stage(Part.PREDICTOR, share=30.0),
+        Stage(Part.CORRECTOR, share=50.0, optimizer="soap"),
+    )
+    model = dataclasses.replace(recipe.model, correctors=1)
+    corrected = dataclasses.replace(recipe, model=model, stages=stages)
+    result = fit(pendulum, out=tmp_path / "x", preset=corrected, steps=80, progress=False)
+    assert result.held_out_error < 1e-12
+
+
+def test_numbers_that_are_told_stay(pendulum: Dataset, tmp_path: Path) -> None:
+    model = mujoco.MjModel.from_xml_string(PENDULUM)
+    description = describe(model)
+    numbers = physics_of(model, description)
+    recipe = dataclasses.replace(ARTICULATED, batch_size=64).told(
+        description.to_json(), numbers.to_json(), {"damping": 0.0, "motor": 0.0}
+    )
+    result = fit(pendulum, out=tmp_path / "x", preset=recipe, steps=30, progress=False)
+    predictor = result.simulator.predictor
+    assert isinstance(predictor, Articulated)
+    found = predictor.physics()
+    assert torch.equal(found.damping, numbers.damping) and torch.equal(found.gear, numbers.gear)
+    # With damping and motor both wrong by other factors, masses alone cannot explain the motion.
+    assert result.held_out_error > 1e-4
+    assert not {"damping", "gear"} & {row["kind"] for row in identified(result)["numbers"]}
+    assert "told: damping, motor" in (tmp_path / "x" / "CARD.md").read_text()
+
+
+def test_everything_told_leaves_nothing_to_learn(pendulum: Dataset, tmp_path: Path) -> None:
+    model = mujoco.MjModel.from_xml_string(PENDULUM)
+    description = describe(model)
+    numbers = physics_of(model, description)
+    recipe = ARTICULATED.told(description.to_json(), numbers.to_json(), {"all": 0.0})
+    result = fit(pendulum, out=tmp_path / "x", preset=recipe, steps=3, progress=False)
+    predictor = result.simulator.predictor
+    assert isinstance(predictor, Articulated) and not list(predictor.parameters())
+    assert "identified" not in result.acceptance
+
+
+def test_a_narrow_prior_counts_where_data_is_poor(pendulum: Dataset, tmp_path: Path) -> None:
+    model = mujoco.MjModel.from_xml_string(PENDULUM)
+    description = describe(model)
+    numbers = physics_of(model, description).to_json()
+    masses = {}
+    for width in (1e-4, 3.0):
+        recipe = dataclasses.replace(ARTICULATED, batch_size=64).told(
+            description.to_json(), numbers, {"mass": width}
+        )
+        out = tmp_path / f"{width:g}"
+        result = fit(pendulum, out=out, preset=recipe, steps=30, progress=False)
+        predictor = result.simulator.predictor
+        assert isinstance(predictor, Articulated)
+        masses[width] = float(predictor.physics().mass[1])
+    assert abs(masses[1e-4] / model.body_mass[1] - 1) < 1e-3
+    assert abs(masses[3.0] / model.body_mass[1] - 1) > 1e-2
+
+
+def test_what_data_tells_is_told_from_what_it_leaves_open(
+    pendulum: Dataset, recipe: Preset, tmp_path: Path
+) -> None:
+    result = fit(pendulum, out=tmp_path / "x", preset=recipe, steps=30, progress=False)
+    found = identified(result)
+    known = {row["kind"]: row["known"] for row in found["numbers"]}
+    assert found["scale"] == ["gear", "push"] and known["gear"] and known["damping"]
+    # Of a pendulum about the y axis, its weight times lever is told, neither of them alone, and
+    # nothing of the other axes.
+    assert not known["mass"] and not known["centre y"] and not known["inertia xx"]
+    # What is told: damping and motor by the inertia, and twice the lever (x, z).
+    assert found["determined"] == 4
+    card = (tmp_path / "x" / "CARD.md").read_text()
+    assert "![numbers found](identified.png)" in card and "| damping | swing |" in card
+    assert (tmp_path / "x" / "identified.png").read_bytes().startswith(b"\x89PNG")
+
+
+def identified(result: FitResult) -> Any:
+    return result.acceptance["identified"]
 
 
 def test_without_geometry_it_is_refused(pendulum: Dataset, tmp_path: Path) -> None:
