@@ -194,8 +194,13 @@ def learn(
 
     The episodes are kept in OUT-data. Run it again to go on after an interruption.
     """
+    from mosim_gym.fit.presets import get_preset
+
     data = out.with_name(f"{out.name}-data")
-    collect(task, data, episodes, seed=seed, quiet=quiet)
+    # Physics steps are learned one by one where a model is that of a physics step.
+    within = get_preset(preset).model.predictor == "articulated"
+    substeps = within and find_task(task).body.n_substeps > 1
+    collect(task, data, episodes, substeps=substeps, seed=seed, quiet=quiet)
     fit(data, out, preset, steps, seed=seed, quiet=quiet)
 
 
