@@ -53,7 +53,7 @@ class Task:
 
 TASKS = (
     Task("MoSim/reacher-easy-v0", "sac", 6_000, 30, 30),
-    Task("MoSim/cartpole-swingup-v0", "sac", 6_000),
+    Task("MoSim/cartpole-swingup-v0", "sac", 12_000),
     Task("MoSim/reacher-hard-v0", "tqc", 9_000, 30, 30),
 )
 

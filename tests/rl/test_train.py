@@ -16,7 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from mosim_gym import train_agent
 from mosim_gym.errors import MosimError
 from mosim_gym.rl import train as train_module
-from mosim_gym.rl.presets import PRESETS, AgentPreset, Algorithm
+from mosim_gym.rl.presets import PRESETS, AgentPreset, Algorithm, preset_for
 from mosim_gym.rl.report import plot_curve, result_table
 from mosim_gym.rl.train import TrainResult
 
@@ -146,3 +146,12 @@ def test_sac_learns_reacher_in_the_model_and_succeeds_in_reality(tmp_path: Path)
     result = train_agent(ENV_ID, "sac", out=tmp_path / "run", progress=False)
     assert result.returns_real.mean() >= 900
     assert result.real_steps == 0
+
+
+def test_tasks_may_want_other_settings() -> None:
+    plain = preset_for("reacher-easy", Algorithm.TQC)
+    assert plain == PRESETS[Algorithm.TQC]
+    swinging = preset_for("pendulum-swingup", Algorithm.TQC)
+    assert swinging.horizon == 1000 and swinging.further["use_sde"]
+    # What the algorithm wants further is kept.
+    assert swinging.further["top_quantiles_to_drop_per_net"] == 0
