@@ -240,7 +240,9 @@ class Trainer(Generic[R]):
     @torch.no_grad()
     def _judge(self, simulator: Simulator) -> float:
         """Held-out error of a model; keeps its weights if they are the best."""
-        error = float(self.lesson.loss(simulator, self.lesson.held_out))
+        # Models may then do without what only derivatives need.
+        with torch.inference_mode():
+            error = float(self.lesson.loss(simulator, self.lesson.held_out))
         progress = self.progress
         if error < progress.best_error or not progress.best:
             progress.best_error, progress.best_step = error, progress.step
