@@ -198,9 +198,11 @@ class LearnedPhysics(nn.Module):
 
     def _add_actuators(self, description: Description) -> None:
         actuators = description.actuators
-        every = np.arange(len(actuators.names) * description.options.actuation)
-        servo = np.flatnonzero(actuators.affine_bias | actuators.affine_gain)
-        self._add("gear", (len(actuators.names),), every)
+        servos = actuators.affine_bias | actuators.affine_gain
+        servo = np.flatnonzero(servos & description.options.actuation)
+        # The gear of a servo would only change gain and bias together.
+        motor = np.flatnonzero(~servos & description.options.actuation)
+        self._add("gear", (len(actuators.names),), motor)
         self._add("gain", (len(actuators.names), 3), servo)
         self._add("bias", (len(actuators.names), 3), servo)
 

@@ -74,7 +74,8 @@ class Articulated(nn.Module):
     def numbers(self) -> Numbers:
         """See `mosim_gym.dynamics.predictors.Informed`.
 
-        Twice as heavy with motors twice as strong moves alike: the first motor tells the scale.
+        Twice as heavy with motors twice as strong moves alike: the first motor (or the gain of the
+        first servo) tells the scale.
         """
         labels, values = labelled(self.description, self.physics, self.physics())
         _, start = labelled(self.description, self.physics, self.physics.start())
@@ -83,7 +84,7 @@ class Articulated(nn.Module):
             [(label.kind, label.where) for label in labels],
             values,
             start,
-            kinds.index("gear") if "gear" in kinds else None,
+            next((kinds.index(kind) for kind in ("gear", "gain") if kind in kinds), None),
         )
 
     def forward(self, inputs: Inputs) -> Tensor:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import mujoco
 import pytest
 
+from mosim_gym.articulated.description import describe
 from mosim_gym.data.dataset import Dataset
-from tests.fit.fakes import pendulum_spec, write_dataset
+from mosim_gym.fit.presets import ARTICULATED, Preset
+from tests.fit.fakes import PENDULUM, pendulum_spec, write_dataset
 
 
 @pytest.fixture(scope="session")
 def pendulum(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return write_dataset(tmp_path_factory.mktemp("data") / "pendulum", pendulum_spec())
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Preset:
+    geometry = describe(mujoco.MjModel.from_xml_string(PENDULUM)).to_json()
+    return dataclasses.replace(ARTICULATED, batch_size=64).told(geometry)

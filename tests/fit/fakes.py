@@ -19,6 +19,19 @@ from mosim_gym.types import State
 STIFFNESS, DAMPING, GAIN, FILTER, DRAG = 8.0, 0.3, 4.0, 0.1, 0.2
 
 
+#: The pendulum of the fakes, of some other length and weight.
+PENDULUM = """
+<mujoco>
+  <option timestep=".02"/>
+  <worldbody><body>
+    <joint name="swing" axis="0 1 0" damping="1"/>
+    <geom type="capsule" fromto="0 0 0 .02 .01 -.5" size=".03"/>
+  </body></worldbody>
+  <actuator><motor name="push" joint="swing" ctrlrange="-1 1" ctrllimited="true"/></actuator>
+</mujoco>
+"""
+
+
 def pendulum_spec(
     *,
     name: str = "pendulum",

@@ -4,42 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import mujoco
+import numpy as np
 import pytest
 import torch
 
 from mosim_gym.articulated.description import describe
-from mosim_gym.articulated.physics import physics_of
-from mosim_gym.data.dataset import Dataset
+from mosim_gym.data.dataset import Dataset, episode_path
+from mosim_gym.data.episode import Episode, save_episode
+from mosim_gym.data.metadata import Metadata, write_metadata
 from mosim_gym.dynamics.articulated import Articulated
 from mosim_gym.dynamics.checkpoint import load_simulator
 from mosim_gym.errors import MosimError
 from mosim_gym.fit import fit
 from mosim_gym.fit.presets import ARTICULATED, ARTICULATED_CORRECTED, Preset
 from mosim_gym.fit.stages import Part, Stage
-from mosim_gym.fit.trainer import FitResult
+from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.types import State
-from tests.fit.fakes import DAMPING, GAIN, STIFFNESS, pendulum_spec, write_dataset
-
-#: The pendulum of the fakes, of some other length and weight.
-PENDULUM = """
-<mujoco>
-  <option timestep=".02"/>
-  <worldbody><body>
-    <joint name="swing" axis="0 1 0" damping="1"/>
-    <geom type="capsule" fromto="0 0 0 .02 .01 -.5" size=".03"/>
-  </body></worldbody>
-  <actuator><motor name="push" joint="swing" ctrlrange="-1 1" ctrllimited="true"/></actuator>
-</mujoco>
-"""
-
-
-@pytest.fixture(scope="module")
-def recipe() -> Preset:
-    geometry = describe(mujoco.MjModel.from_xml_string(PENDULUM)).to_json()
-    return dataclasses.replace(ARTICULATED, batch_size=64).told(geometry)
+from tests.fit.fakes import DAMPING, GAIN, PENDULUM, STIFFNESS, pendulum_spec, write_dataset
 
 
 def test_a_pendulum_is_recovered_exactly(pendulum: Dataset, recipe: Preset, tmp_path: Path) -> None:
@@ -95,72 +78,78 @@ def test_a_corrector_does_no_harm(pendulum: Dataset, recipe: Preset, tmp_path: P
     assert result.held_out_error < 1e-12
 
 
-def test_numbers_that_are_told_stay(pendulum: Dataset, tmp_path: Path) -> None:
-    model = mujoco.MjModel.from_xml_string(PENDULUM)
-    description = describe(model)
-    numbers = physics_of(model, description)
-    recipe = dataclasses.replace(ARTICULATED, batch_size=64).told(
-        description.to_json(), numbers.to_json(), {"damping": 0.0, "motor": 0.0}
-    )
-    result = fit(pendulum, out=tmp_path / "x", preset=recipe, steps=30, progress=False)
+#: A motor with a filter, a servo, a limit, and ground to fall on.
+ARM = """
+<mujoco>
+  <option timestep=".01"/>
+  <worldbody>
+    <geom type="plane" size="5 5 .1"/>
+    <body pos="0 0 .4">
+      <joint name="a" axis="0 1 0" damping=".3" range="-60 60" limited="true"/>
+      <geom type="capsule" fromto="0 0 0 .3 0 0" size=".03"/>
+      <body pos=".3 0 0">
+        <joint name="b" axis="0 1 0" damping=".1"/>
+        <geom type="capsule" fromto="0 0 0 .3 0 0" size=".03"/>
+      </body>
+    </body>
+  </worldbody>
+  <actuator>
+    <general joint="a" gainprm="3" dyntype="filter" dynprm=".08" ctrlrange="-1 1"/>
+    <position joint="b" kp="2" kv=".1" ctrlrange="-1 1"/>
+  </actuator>
+</mujoco>
+"""
+
+
+def test_filters_and_servos_are_recovered(tmp_path: Path) -> None:
+    model = mujoco.MjModel.from_xml_string(ARM)
+    recipe = dataclasses.replace(ARTICULATED, batch_size=200).told(describe(model).to_json())
+    data = recorded(model, tmp_path / "data")
+    result = fit(data, out=tmp_path / "x", preset=recipe, steps=40, progress=False)
+    assert result.held_out_error < 1e-6
+    assert result.acceptance["long"]["by_horizon"]["150"]["mse_median"] < 1e-6
     predictor = result.simulator.predictor
     assert isinstance(predictor, Articulated)
     found = predictor.physics()
-    assert torch.equal(found.damping, numbers.damping) and torch.equal(found.gear, numbers.gear)
-    # With damping and motor both wrong by other factors, masses alone cannot explain the motion.
-    assert result.held_out_error > 1e-4
-    assert not {"damping", "gear"} & {row["kind"] for row in identified(result)["numbers"]}
-    assert "told: damping, motor" in (tmp_path / "x" / "CARD.md").read_text()
+    # What the servo pulls with for each radian, by what the motor does; kp and kv as in the MJCF.
+    scale = 3.0 / found.gear[0, 0]
+    torch.testing.assert_close(
+        scale * torch.stack([found.gain[1, 0], -found.bias[1, 1]]),
+        torch.tensor([2.0, 2.0]).double(),
+        rtol=1e-2,
+        atol=0,
+    )
 
 
-def test_everything_told_leaves_nothing_to_learn(pendulum: Dataset, tmp_path: Path) -> None:
-    model = mujoco.MjModel.from_xml_string(PENDULUM)
-    description = describe(model)
-    numbers = physics_of(model, description)
-    recipe = ARTICULATED.told(description.to_json(), numbers.to_json(), {"all": 0.0})
-    result = fit(pendulum, out=tmp_path / "x", preset=recipe, steps=3, progress=False)
-    predictor = result.simulator.predictor
-    assert isinstance(predictor, Articulated) and not list(predictor.parameters())
-    assert "identified" not in result.acceptance
-
-
-def test_a_narrow_prior_counts_where_data_is_poor(pendulum: Dataset, tmp_path: Path) -> None:
-    model = mujoco.MjModel.from_xml_string(PENDULUM)
-    description = describe(model)
-    numbers = physics_of(model, description).to_json()
-    masses = {}
-    for width in (1e-4, 3.0):
-        recipe = dataclasses.replace(ARTICULATED, batch_size=64).told(
-            description.to_json(), numbers, {"mass": width}
+def recorded(model: mujoco.MjModel, folder: Path) -> Dataset:
+    """Motion under random controls that are held for a while."""
+    spec, data = RobotSpec.from_mujoco(model, name="arm"), mujoco.MjData(model)
+    (folder / "episodes").mkdir(parents=True)
+    write_metadata(folder, Metadata(spec, "arm", "random", seed=0))
+    rng = np.random.default_rng(0)
+    for index in range(6):
+        mujoco.mj_resetData(model, data)
+        data.qpos[:] = rng.uniform(-1, 1, model.nq)
+        states = [(data.qpos.copy(), data.qvel.copy(), data.act.copy())]
+        controls = rng.uniform(-1, 1, (15, model.nu)).repeat(10, axis=0)
+        for control in controls:
+            data.ctrl[:] = control
+            mujoco.mj_step(model, data)
+            states.append((data.qpos.copy(), data.qvel.copy(), data.act.copy()))
+        qpos, qvel, act = (np.stack(values) for values in zip(*states, strict=True))
+        save_episode(
+            episode_path(folder, index),
+            Episode(
+                qpos=qpos,
+                qvel=qvel,
+                act=act,
+                action=controls,
+                reward=np.zeros(len(controls)),
+                terminated=False,
+                truncated=True,
+            ),
         )
-        out = tmp_path / f"{width:g}"
-        result = fit(pendulum, out=out, preset=recipe, steps=30, progress=False)
-        predictor = result.simulator.predictor
-        assert isinstance(predictor, Articulated)
-        masses[width] = float(predictor.physics().mass[1])
-    assert abs(masses[1e-4] / model.body_mass[1] - 1) < 1e-3
-    assert abs(masses[3.0] / model.body_mass[1] - 1) > 1e-2
-
-
-def test_what_data_tells_is_told_from_what_it_leaves_open(
-    pendulum: Dataset, recipe: Preset, tmp_path: Path
-) -> None:
-    result = fit(pendulum, out=tmp_path / "x", preset=recipe, steps=30, progress=False)
-    found = identified(result)
-    known = {row["kind"]: row["known"] for row in found["numbers"]}
-    assert found["scale"] == ["gear", "push"] and known["gear"] and known["damping"]
-    # Of a pendulum about the y axis, its weight times lever is told, neither of them alone, and
-    # nothing of the other axes.
-    assert not known["mass"] and not known["centre y"] and not known["inertia xx"]
-    # What is told: damping and motor by the inertia, and twice the lever (x, z).
-    assert found["determined"] == 4
-    card = (tmp_path / "x" / "CARD.md").read_text()
-    assert "![numbers found](identified.png)" in card and "| damping | swing |" in card
-    assert (tmp_path / "x" / "identified.png").read_bytes().startswith(b"\x89PNG")
-
-
-def identified(result: FitResult) -> Any:
-    return result.acceptance["identified"]
+    return Dataset.open(folder)
 
 
 def test_without_geometry_it_is_refused(pendulum: Dataset, tmp_path: Path) -> None:
