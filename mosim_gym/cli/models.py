@@ -17,6 +17,7 @@ PresetName = Annotated[
     str,
     typer.Option(
         "--preset",
+        "--predictor",
         # Named here, for the presets themselves take a second to import.
         help="default, unrolled, articulated, articulated_corrected, lagrangian, "
         "lagrangian_unrolled, lagrangian_network, mlp, paper.",

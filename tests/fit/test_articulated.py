@@ -183,3 +183,12 @@ def test_motion_that_contradicts_the_geometry_is_said(pendulum: Dataset, tmp_pat
     recipe = dataclasses.replace(ARTICULATED, batch_size=64).told(geometry)
     fit(pendulum, out=tmp_path / "x", preset=recipe, steps=6, progress=False)
     assert "The motion contradicts the geometry" in (tmp_path / "x" / "CARD.md").read_text()
+
+
+def test_motion_in_other_units_is_said(recipe: Preset, tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", pendulum_spec())
+    for index, episode in enumerate(data.episodes):
+        degrees = {name: np.degrees(getattr(episode, name)) for name in ("qpos", "qvel")}
+        save_episode(episode_path(data.path, index), dataclasses.replace(episode, **degrees))
+    fit(data.path, out=tmp_path / "x", preset=recipe, steps=6, progress=False)
+    assert "in metres and radians?" in (tmp_path / "x" / "CARD.md").read_text()
