@@ -25,6 +25,8 @@ R = TypeVar("R", bound=Rows)
 
 _FIRST_DAMPING, _LEAST_DAMPING = 1e-3, 1e-14
 _EASE, _HARDEN, _TRIES = 1 / 5, 4.0, 8
+#: Share of a batch that must be finite.
+_ENOUGH = 0.9
 # Rows, times weights, whose derivatives are worked out at a time, and most rows: bounds memory,
 # and stays in the cache.
 _DERIVATIVES, _ROWS = 2**15, 1024
@@ -85,6 +87,7 @@ class LevenbergMarquardt(Generic[R]):
     def step(self, batch: R, factor: float) -> float:
         """Take the step that makes the loss on `batch` smaller, if one does; `factor` is unused."""
         weights = self.weights
+        batch = self._solvable(weights, batch)
         loss, gradient, curvature, width = self.normal_equations(batch)
         before = loss.item()
         if not loss.isfinite():
@@ -107,6 +110,16 @@ class LevenbergMarquardt(Generic[R]):
                 return before
             self.damping *= _HARDEN
         return before
+
+    def _solvable(self, weights: Tensor, batch: R) -> R:
+        """The rows that the model can tell, unless they are few: one it cannot must not end a fit.
+
+        A step that loses any of them has a loss that is not finite, and is not taken.
+        """
+        finite = self._residuals(weights, batch).view(len(batch), -1).isfinite().all(1)
+        if finite.all() or finite.double().mean() < _ENOUGH:
+            return batch
+        return batch.rows(torch.nonzero(finite)[:, 0])
 
     @property
     def weights(self) -> Tensor:

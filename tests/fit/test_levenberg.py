@@ -13,10 +13,13 @@ from mosim_gym.data.dataset import Dataset, episode_path
 from mosim_gym.data.episode import save_episode
 from mosim_gym.dynamics.config import Precision
 from mosim_gym.dynamics.lagrangian import Lagrangian
+from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
 from mosim_gym.fit import fit
+from mosim_gym.fit.levenberg import LevenbergMarquardt
 from mosim_gym.fit.loop import Trainer
-from mosim_gym.fit.losses import LOSSES
+from mosim_gym.fit.losses import LOSSES, whitened_residuals
+from mosim_gym.fit.pairs import Pairs, learn_scales, make_pairs
 from mosim_gym.fit.presets import LAGRANGIAN
 from mosim_gym.fit.stages import Part, Stage
 from tests.fit.fakes import DAMPING, GAIN, cart_spec, pendulum_spec, write_dataset
@@ -90,3 +93,19 @@ def test_what_cannot_be_solved_for_is_refused(
     other = dataclasses.replace(QUICK, loss="other")
     with pytest.raises(MosimError, match='mean of squares of residuals; "other" is not'):
         quick(pendulum, tmp_path / "x", preset=other)
+
+
+def test_a_row_that_cannot_be_told_does_not_end_a_fit(pendulum: Dataset) -> None:
+    """As where a solver did not converge."""
+    simulator = Simulator(pendulum.spec, LAGRANGIAN.model_config(pendulum.spec))
+    pairs = make_pairs(simulator, pendulum)
+    learn_scales(simulator, pairs)
+
+    def residuals(model: Simulator, rows: Pairs) -> torch.Tensor:
+        off = whitened_residuals(model, rows)
+        return torch.where(rows.action > 0.95, torch.nan, off)
+
+    parameters = list(simulator.predictor.parameters())
+    learner = LevenbergMarquardt(simulator, residuals, parameters, len(pairs))
+    losses = [learner.step(pairs.rows(torch.arange(200)), 1.0) for _ in range(6)]
+    assert all(np.isfinite(losses)) and losses[-1] < 0.1 * losses[0]
