@@ -73,6 +73,10 @@ class Method:
         return mean._replace(velocity=torch.add(qvel, mean.acceleration, alpha=h))
 
 
+#: A speed or acceleration that no body has; the row is NaN from there on.
+_RUNAWAY = 1e6
+
+
 @dataclass(frozen=True, slots=True)
 class Adaptive:
     """Dormand-Prince 5(4) with error control, by torchdiffeq (the paper's solver)."""
@@ -95,17 +99,22 @@ class Adaptive:
         from torchdiffeq import odeint
 
         nv = qvel.shape[1]
+        lost = torch.zeros_like(qvel[:, :1], dtype=torch.bool)
 
         def field(_: Tensor, y: Tensor) -> Tensor:
             shift, v = y[:, :nv], y[:, nv : 2 * nv]
             a = None if act is None else y[:, 2 * nv :]
             qacc, act_rate = derivative(displace(qpos, shift, 1.0), v, a)
-            return torch.cat([v, qacc] if act_rate is None else [v, qacc, act_rate], 1)
+            rate = torch.cat([v, qacc] if act_rate is None else [v, qacc, act_rate], 1)
+            # All rows share their steps: one that runs away would make them vanish for all.
+            nonlocal lost
+            lost = lost | ~(rate.abs() <= _RUNAWAY).all(1, keepdim=True)
+            return torch.where(lost, 0.0, rate)
 
         start = torch.cat([torch.zeros_like(qvel), qvel, *([] if act is None else [act])], 1)
         times = torch.tensor([0.0, h], dtype=start.dtype, device=start.device)
         end = odeint(field, start, times, method="dopri5", rtol=self.rtol, atol=self.atol)[-1]
-        mean = (end - start) / h
+        mean = torch.where(lost, torch.nan, (end - start) / h)
         rate = None if act is None else mean[:, 2 * nv :]
         return Rates(mean[:, :nv], mean[:, nv : 2 * nv], rate)
 

@@ -145,3 +145,19 @@ def test_rotation_matrix_is_mujocos() -> None:
     expected = np.zeros(9)
     mujoco.mju_quat2Mat(expected, (quaternion / quaternion.norm())[0].numpy())
     np.testing.assert_allclose(rotation_matrix(quaternion)[0].flatten(), expected, atol=1e-14)
+
+
+def test_a_row_that_runs_away_stops_no_other() -> None:
+    """The adaptive solver takes the same steps for all rows."""
+
+    def derivative(q: Tensor, v: Tensor, a: Tensor | None) -> tuple[Tensor, None]:
+        return torch.where(q > 5, 1e12 * q.exp(), -q), None
+
+    def displace(q: Tensor, v: Tensor, h: float) -> Tensor:
+        return q + h * v
+
+    q, v = torch.tensor([[1.0], [9.0], [0.5]]), torch.zeros(3, 1)
+    found = get_method("dopri5").rates(derivative, displace, q, v, None, 0.1)
+    assert found.acceleration[1].isnan().all()
+    alone = get_method("dopri5").rates(derivative, displace, q[::2], v[::2], None, 0.1)
+    torch.testing.assert_close(found.acceleration[::2], alone.acceleration)
