@@ -119,7 +119,9 @@ def report(rows: Sequence[dict[str, Any]], name: str) -> None:
     figure = new_figure(width=10)
     axes = figure.subplots()
     labels = []
-    for k, (env_id, algo, _) in enumerate(EXPERIMENTS):
+    run_ids = {row["env_id"] for row in rows}
+    shown = [experiment for experiment in EXPERIMENTS if experiment[0] in run_ids]
+    for k, (env_id, algo, _) in enumerate(shown):
         means = {}
         for j, dynamics in enumerate(DYNAMICS):
             mine = [
@@ -135,14 +137,15 @@ def report(rows: Sequence[dict[str, Any]], name: str) -> None:
             axes.bar(at, np.mean(mine), 0.3, color=f"C{j}", label=None if k else label[dynamics])
             axes.scatter([at] * len(mine), mine, color="black", s=12, zorder=3)
             print(f"{env_id} {algo} {dynamics}: mean {np.mean(mine):.1f} of seeds {mine}")
-        labels.append(f"{env_id.split('/')[1]}\n{algo.upper()}")
+        name_of = find_env(env_id).name.replace("-", "\n", 1)
+        labels.append(f"{name_of}\n{algo.upper()}")
         if len(means) == 2 and all(len(values) > 1 for values in means.values()):
             low, high = interval(means["learned"], means["mujoco"])
             print(f"  difference learned - mujoco, 95 % over seeds: {low:.1f} % to {high:.1f} %")
     axes.set(xticks=range(len(labels)), xticklabels=labels, ylabel="return in reality")
     axes.set_title("Agents in true dm_control (20 episodes a seed; dots: seeds)")
     axes.set_ylim(0, 1050)
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper right")
     save_figure(figure, name)
 
 
