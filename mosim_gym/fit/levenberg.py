@@ -87,8 +87,10 @@ class LevenbergMarquardt(Generic[R]):
     def step(self, batch: R, factor: float) -> float:
         """Take the step that makes the loss on `batch` smaller, if one does; `factor` is unused."""
         weights = self.weights
-        batch = self._solvable(weights, batch)
         loss, gradient, curvature, width = self.normal_equations(batch)
+        if not loss.isfinite():
+            batch = self._solvable(weights, batch)
+            loss, gradient, curvature, width = self.normal_equations(batch)
         before = loss.item()
         if not loss.isfinite():
             return before

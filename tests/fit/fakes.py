@@ -92,7 +92,14 @@ class Exact(Simulator):
 
 
 class Pendulum(Exact):
-    """Exact acceleration; activations follow a first-order filter of the control."""
+    """Exact acceleration; activations follow a first-order filter of the control.
+
+    `drag` is of a wind that grows with the square of the speed, which no joint damping is.
+    """
+
+    def __init__(self, spec: RobotSpec, drag: float = 0.0) -> None:
+        super().__init__(spec)
+        self.drag = drag
 
     def derivative(
         self,
@@ -104,22 +111,8 @@ class Pendulum(Exact):
     ) -> tuple[Tensor, Tensor | None]:
         force = action if act is None else act
         qacc = GAIN * force - STIFFNESS * torch.sin(qpos) - DAMPING * qvel
+        qacc = qacc - self.drag * qvel * qvel.abs()
         return qacc, None if act is None else (action - act) / FILTER
-
-
-class DraggedPendulum(Pendulum):
-    """The pendulum in a wind that grows with the square of its speed, which no joint damping is."""
-
-    def derivative(
-        self,
-        qpos: Tensor,
-        qvel: Tensor,
-        act: Tensor | None,
-        action: Tensor,
-        context: Tensor | None,
-    ) -> tuple[Tensor, Tensor | None]:
-        qacc, rate = super().derivative(qpos, qvel, act, action, context)
-        return qacc - DRAG * qvel * qvel.abs(), rate
 
 
 class Cart(Exact):
@@ -152,8 +145,7 @@ def write_dataset(
     rng = np.random.default_rng(0)
     (folder / "episodes").mkdir(parents=True)
     write_metadata(folder, Metadata(spec, "fake/pendulum", "random", seed=0, substeps=substeps))
-    swung = DraggedPendulum(spec) if drag else Pendulum(spec)
-    body = Cart(cart_spec(2)) if spec.name == "cart" else swung
+    body = Cart(cart_spec(2)) if spec.name == "cart" else Pendulum(spec, DRAG * drag)
     for index in range(episodes):
         start = {"qpos": rng.uniform(-3, 3, (1, 1)), "qvel": rng.uniform(-4, 4, (1, 1))}
         context = rng.uniform(-3, 3, (1, 2)) if spec.name == "cart" else None
