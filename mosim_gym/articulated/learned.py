@@ -1,7 +1,9 @@
 """Physics as parameters to learn: whatever their values, they are physics that can be.
 
 Each parameter is a change from where it starts, 0 at first and of order one: positive numbers by a
-factor exp(x), others by so many of their own units. Masses and inertias are those of some
+factor exp(x), others by so many of their own units. Numbers that may be zero (damping, armature)
+get there by a straight line that goes on where exp(x) has become small: by a logarithm they never
+would, and what is left of them would be the largest error. Masses and inertias are those of some
 distribution of mass (Rucker and Wensing, Smooth parameterization of rigid-body inertia, 2022): with
 L upper triangular and ``m L L^T`` the second moments of mass about the centre,
 ``I = m (tr(L L^T) 1 - L L^T)``, which is positive and keeps the triangle inequality.
@@ -9,6 +11,7 @@ L upper triangular and ``m L L^T`` the second moments of mass about the centre,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import cast
 
@@ -26,6 +29,10 @@ _THIN = 1e-12
 # Impedances are learned by their odds, d / (1 - d), which 1 has none of.
 _LEAST, _MOST = 1e-4, 1 - 1e-4
 _COMMON = "common_"
+#: Numbers that may be zero.
+_OPTIONAL = ("armature", "damping", "stiffness", "friction_loss")
+# Below this change, their factor falls straight, to zero at one less.
+_STRAIGHT = -3.0
 
 
 class LearnedPhysics(nn.Module):
@@ -72,9 +79,12 @@ class LearnedPhysics(nn.Module):
         """The physics all numbers started from."""
         return Physics(*(self._start(name) for name in Physics._fields))
 
+    def least(self, name: str) -> float:
+        """What the parameter of that name cannot be less than."""
+        return _STRAIGHT - 1 if name in _OPTIONAL else -math.inf
+
     def forward(self) -> Physics:
         """The physics, differentiable by the parameters."""
-        positive = ("armature", "damping", "stiffness", "friction_loss")
         mass = self._start("mass") * torch.exp(self._change("mass"))
         size = self._start("root").square().sum((1, 2)).sqrt()[:, None]
         rubbing = torch.exp(self._change("pair_friction"))[:, None]
@@ -82,7 +92,7 @@ class LearnedPhysics(nn.Module):
             mass=mass,
             centre=self._start("centre") + size * self._change("centre"),
             inertia=self._inertia(mass),
-            **{name: self._start(name) * torch.exp(self._change(name)) for name in positive},
+            **{name: self._start(name) * _factor(self._change(name)) for name in _OPTIONAL},
             spring_reference=self._start("spring_reference") + self._change("spring_reference"),
             gear=self._start("gear") * (1 + self._change("gear"))[:, None],
             gain=self._signed("gain"),
@@ -213,6 +223,12 @@ class LearnedPhysics(nn.Module):
         # How hard the ground is, is learned for all contacts together.
         self._add("pair_solref", (len(pairs), 2), every, one=True)
         self._add("pair_solimp", (len(pairs), 3), every, one=True)
+
+
+def _factor(change: Tensor) -> Tensor:
+    """Of a number that may be zero: exp(change), and zero from one below `_STRAIGHT`."""
+    straight = (change - (_STRAIGHT - 1)).clamp(min=0.0) * math.exp(_STRAIGHT)
+    return torch.where(change > _STRAIGHT, change.exp(), straight)
 
 
 def _root(physics: Physics) -> Tensor:

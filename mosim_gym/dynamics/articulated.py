@@ -19,7 +19,7 @@ from mosim_gym.articulated.physics import Physics
 from mosim_gym.dynamics.config import ModelConfig
 from mosim_gym.dynamics.features import FeatureMap
 from mosim_gym.dynamics.memo import Memo
-from mosim_gym.dynamics.predictors import Inputs, Numbers, register_predictor
+from mosim_gym.dynamics.predictors import Inputs, Numbers, Prior, register_predictor
 from mosim_gym.errors import MosimError
 from mosim_gym.robots.spec import RobotSpec
 
@@ -66,10 +66,13 @@ class Articulated(nn.Module):
         """Put all parameters to known physics, such as that of an MJCF."""
         self.physics.restart(physics)
 
-    def prior_widths(self) -> dict[nn.Parameter, float]:
+    def priors(self) -> dict[nn.Parameter, Prior]:
         """See `mosim_gym.dynamics.predictors.Informed`."""
         physics = self.physics
-        return {parameter: physics.widths[name] for name, parameter in physics.named_parameters()}
+        return {
+            parameter: Prior(physics.widths[name], physics.least(name))
+            for name, parameter in physics.named_parameters()
+        }
 
     def numbers(self) -> Numbers:
         """See `mosim_gym.dynamics.predictors.Informed`.

@@ -95,8 +95,10 @@ class Adaptive:
         h: float,
     ) -> Rates:
         """Mean rates over a step of `h` seconds; tensors are ``(batch, n)``."""
-        # Imported here: only this method needs it, and it costs import time.
-        from torchdiffeq import odeint
+        # Imported here: only this method needs it, and it costs import time. Its constants must not
+        # be tensors of inference mode, which no derivative may meet.
+        with torch.inference_mode(False):
+            from torchdiffeq import odeint
 
         nv = qvel.shape[1]
         lost = torch.zeros_like(qvel[:, :1], dtype=torch.bool)

@@ -64,12 +64,24 @@ class Numbers(NamedTuple):
     scale: int | None
 
 
+class Prior(NamedTuple):
+    """What is expected of a parameter.
+
+    Attributes:
+        width: standard deviation about 0.
+        least: it cannot be less.
+    """
+
+    width: float
+    least: float
+
+
 @runtime_checkable
 class Informed(Protocol):
     """A predictor of numbers that mean something, each expected to be near where it starts."""
 
-    def prior_widths(self) -> dict[nn.Parameter, float]:
-        """Standard deviation of the prior of each parameter, about 0."""
+    def priors(self) -> dict[nn.Parameter, Prior]:
+        """What is expected of each parameter."""
         ...
 
     def numbers(self) -> Numbers:

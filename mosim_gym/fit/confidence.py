@@ -79,7 +79,7 @@ def confidence(simulator: Simulator, lesson: Lesson[Pairs]) -> Identified | None
     predictor = simulator.predictor
     if not isinstance(predictor, Informed) or lesson.residuals is None:
         return None
-    parameters = list(predictor.prior_widths())
+    parameters = list(predictor.priors())
     if not parameters:
         return None
     rows = len(lesson.train)

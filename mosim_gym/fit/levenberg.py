@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, jvp, vmap
 
-from mosim_gym.dynamics.predictors import Informed
+from mosim_gym.dynamics.predictors import Informed, Prior
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.fit.pairs import Rows
 
@@ -25,6 +25,11 @@ R = TypeVar("R", bound=Rows)
 
 _FIRST_DAMPING, _LEAST_DAMPING = 1e-3, 1e-14
 _EASE, _HARDEN, _TRIES = 1 / 5, 4.0, 8
+#: Of the largest curvature: what is below has no unit of its own.
+_FLAT = 1e-16
+#: A step that leaves more than this of the loss did not help much.
+_HARDLY = 0.7
+_NOTHING_KNOWN = Prior(math.inf, -math.inf)
 #: Share of a batch that must be finite.
 _ENOUGH = 0.9
 # Rows, times weights, whose derivatives are worked out at a time, and most rows: bounds memory,
@@ -74,14 +79,15 @@ class LevenbergMarquardt(Generic[R]):
         self._sizes = [parameter.numel() for parameter in self._parameters]
         # Backwards row by row, where a model says that this is cheaper than weight by weight.
         self._by_row = bool(getattr(simulator.predictor, "cheap_by_row", False))
-        self.damping = _FIRST_DAMPING
+        #: By metric.
+        self.dampings = [_FIRST_DAMPING, _FIRST_DAMPING]
         self._rows = rows
-        widths = (
-            simulator.predictor.prior_widths() if isinstance(simulator.predictor, Informed) else {}
-        )
-        scales = [torch.full_like(p, widths.get(p, math.inf)) for p in self._parameters]
+        predictor = simulator.predictor
+        known = predictor.priors() if isinstance(predictor, Informed) else {}
+        priors = [known.get(p, _NOTHING_KNOWN) for p in self._parameters]
         #: Inverse squares of the widths of priors.
-        self.precision = torch.cat([scale.flatten() for scale in scales]).pow(-2)
+        self.precision = self._each([prior.width**-2 for prior in priors])
+        self._least = self._each([prior.least for prior in priors])
 
     @torch.no_grad()
     def step(self, batch: R, factor: float) -> float:
@@ -98,19 +104,30 @@ class LevenbergMarquardt(Generic[R]):
         prior = loss * self.precision / (self._rows * width)
         gradient = gradient + prior * weights
         curvature = curvature + torch.diag(prior)
-        objective = loss + (prior * weights.square()).sum()
-        # One distance for all weights: those that hardly matter yet stay where they are.
-        metric = torch.eye(len(weights)).to(curvature) * curvature.diagonal().max()
-        for _ in range(_TRIES):
-            matrix = curvature + self.damping * metric
-            solution, failed = torch.linalg.solve_ex(matrix, gradient)
-            tried = weights - solution
-            after = self._loss(tried, batch) + (prior * tried.square()).sum()
-            if not failed and after < objective:
-                self._put(tried)
-                self.damping = max(self.damping * _EASE, _LEAST_DAMPING)
-                return before
-            self.damping *= _HARDEN
+
+        # Models may do without what only derivatives need.
+        @torch.inference_mode()
+        def left(tried: Tensor) -> float:
+            return float(self._loss(tried, batch) + (prior * tried.square()).sum())
+
+        best = weights
+        least = objective = before + float((prior * weights.square()).sum())
+        for k, metric in enumerate(_metrics(curvature)):
+            for _ in range(_TRIES):
+                matrix = curvature + self.dampings[k] * metric
+                tried = weights - solve_within(matrix, gradient, weights - self._least)
+                after = left(tried)
+                if after < objective:
+                    break
+                self.dampings[k] *= _HARDEN
+            else:
+                continue
+            self.dampings[k] = max(self.dampings[k] * _EASE, _LEAST_DAMPING)
+            if after < least:
+                best, least = tried, after
+            if least < _HARDLY * objective:
+                break
+        self._put(best)
         return before
 
     def _solvable(self, weights: Tensor, batch: R) -> R:
@@ -129,12 +146,12 @@ class LevenbergMarquardt(Generic[R]):
         return torch.cat([p.detach().flatten() for p in self._parameters])
 
     def state(self) -> dict[str, Any]:
-        """The damping."""
-        return {"damping": self.damping}
+        """The dampings."""
+        return {"dampings": list(self.dampings)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave."""
-        self.damping = float(state["damping"])
+        self.dampings = [float(damping) for damping in state["dampings"]]
 
     @torch.no_grad()
     def normal_equations(self, batch: R) -> Normal:
@@ -179,6 +196,11 @@ class LevenbergMarquardt(Generic[R]):
         values = {name: piece.view(p.shape) for name, p, piece in pieces}
         return functional_call(self._call, values, (batch,)).flatten()
 
+    def _each(self, values: Sequence[float]) -> Tensor:
+        """A value a parameter as one a weight."""
+        parts = zip(self._parameters, values, strict=True)
+        return torch.cat([torch.full_like(p, value).flatten() for p, value in parts])
+
     def _put(self, weights: Tensor) -> None:
         for parameter, piece in zip(self._parameters, weights.split(self._sizes), strict=True):
             parameter.copy_(piece.view(parameter.shape))
@@ -194,6 +216,33 @@ class _Call(nn.Module, Generic[R]):
 
     def forward(self, batch: R) -> Tensor:
         return self._of(self.simulator, batch)
+
+
+def solve_within(matrix: Tensor, gradient: Tensor, room: Tensor) -> Tensor:
+    """The step s of ``matrix s = gradient`` with no s beyond its room; NaN if there is none.
+
+    What would go beyond goes to its end, and the others are solved for again.
+    """
+    step = torch.linalg.solve_ex(matrix, gradient).result
+    held = torch.zeros_like(step, dtype=torch.bool)
+    while (beyond := (step > room) & ~held).any():
+        held |= beyond
+        free, rest = ~held, gradient - matrix[:, held] @ room[held]
+        step = room.clone()
+        step[free] = torch.linalg.solve_ex(matrix[free][:, free], rest[free]).result
+    return step
+
+
+def _metrics(curvature: Tensor) -> tuple[Tensor, Tensor]:
+    """What a distance between weights is, in the order they are tried.
+
+    First one unit for all: weights that hardly matter yet stay where they are. Where that hardly
+    helps any more, each in its own (Marquardt's): along those the way left is long and shallow, as
+    towards a number that is 0 in truth and learned by its logarithm.
+    """
+    diagonal = curvature.diagonal()
+    one = torch.eye(len(curvature)).to(curvature) * diagonal.max()
+    return one, torch.diag(diagonal.clamp(min=_FLAT * diagonal.max()))
 
 
 def _parts(batch: R, size: int) -> list[R]:

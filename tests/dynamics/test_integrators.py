@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import mujoco
 import numpy as np
 import pytest
@@ -145,6 +148,25 @@ def test_rotation_matrix_is_mujocos() -> None:
     expected = np.zeros(9)
     mujoco.mju_quat2Mat(expected, (quaternion / quaternion.norm())[0].numpy())
     np.testing.assert_allclose(rotation_matrix(quaternion)[0].flatten(), expected, atol=1e-14)
+
+
+def test_dopri5_has_derivatives_after_a_first_use_without() -> None:
+    """In a process of its own: the solver is imported by whoever comes first."""
+    script = """
+import torch
+from mosim_gym.dynamics.integrators import get_method
+
+def step(v):
+    derivative, displace = lambda q, v, a: (-v, None), lambda q, v, h: q + h * v
+    return get_method("dopri5").rates(derivative, displace, v.detach(), v, None, 0.1).acceleration
+
+with torch.inference_mode():
+    step(torch.ones(1, 1))
+v = torch.ones(1, 1, requires_grad=True)
+step(v).sum().backward()
+assert abs(v.grad.item() - (torch.tensor(-0.1).exp().item() - 1) / 0.1) < 1e-4
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_a_row_that_runs_away_stops_no_other() -> None:

@@ -22,6 +22,7 @@ from mosim_gym.fit.presets import ARTICULATED, ARTICULATED_CORRECTED, Preset
 from mosim_gym.fit.stages import Part, Stage
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.types import State
+from tests.fit import fakes
 from tests.fit.fakes import DAMPING, GAIN, PENDULUM, STIFFNESS, pendulum_spec, write_dataset
 
 
@@ -47,6 +48,18 @@ def test_a_pendulum_is_recovered_exactly(pendulum: Dataset, recipe: Preset, tmp_
     again = load_simulator(tmp_path / "x").step(state, action)
     torch.testing.assert_close(again.qvel, result.simulator.step(state, action).qvel)
     assert "Told: the geometry of the body" in (tmp_path / "x" / "CARD.md").read_text()
+
+
+def test_a_number_that_is_zero_is_found_to_be_zero(
+    recipe: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fakes, "DAMPING", 0.0)
+    data = write_dataset(tmp_path / "data", pendulum_spec())
+    result = fit(data, out=tmp_path / "x", preset=recipe, steps=30, progress=False)
+    assert result.held_out_error < 1e-20
+    predictor = result.simulator.predictor
+    assert isinstance(predictor, Articulated)
+    assert predictor.physics().damping.item() == 0.0
 
 
 def test_what_physics_leaves_over_a_corrector_learns(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mosim_gym.data.dataset import Dataset, episode_path
 from mosim_gym.data.episode import save_episode
@@ -16,7 +18,7 @@ from mosim_gym.dynamics.lagrangian import Lagrangian
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
 from mosim_gym.fit import fit
-from mosim_gym.fit.levenberg import LevenbergMarquardt
+from mosim_gym.fit.levenberg import LevenbergMarquardt, solve_within
 from mosim_gym.fit.loop import Trainer
 from mosim_gym.fit.losses import LOSSES, whitened_residuals
 from mosim_gym.fit.pairs import Pairs, learn_scales, make_pairs
@@ -81,6 +83,24 @@ def test_a_killed_fit_goes_on_to_the_same_bits(
         patch.setattr(Trainer, "_step", interrupt_at(4, kill))
         quick(pendulum, tmp_path / "b" / "x", steps=6, preset=steady)
     assert quick(pendulum, tmp_path / "b" / "x", steps=6, preset=steady) == whole
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 8))
+def test_no_weight_goes_beyond_its_room(seed: int, size: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    root = torch.randn(size, size, generator=generator, dtype=torch.float64)
+    matrix = root @ root.T + 0.1 * torch.eye(size)
+    gradient = torch.randn(size, generator=generator, dtype=torch.float64)
+    room = torch.rand(size, generator=generator, dtype=torch.float64)
+    step = solve_within(matrix, gradient, room)
+    assert (step <= room + 1e-9).all()
+    free = step < room
+    # Along all others, nothing is left to gain.
+    torch.testing.assert_close((matrix @ step)[free], gradient[free])
+    assert torch.equal(
+        solve_within(matrix, gradient, torch.full_like(room, torch.inf)),
+        torch.linalg.solve(matrix, gradient),
+    )
 
 
 def test_what_cannot_be_solved_for_is_refused(
