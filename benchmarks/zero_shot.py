@@ -1,6 +1,6 @@
 """Zero-shot agents: trained in the model, judged in dm_control, beside the same trained in reality.
 
-Three seeds each (acrobot: two) with ``dynamics="learned"`` and ``"mujoco"``, same settings and
+Three seeds each (acrobot, cheetah: two) with ``dynamics="learned"`` and ``"mujoco"``, same settings and
 updates; 20 whole episodes of true physics a run, by the agent as it is after its last update. Goes
 on where it stopped: finished runs are in the CSV and are not done again while the preset is the
 same. Runs are spread over ``--jobs`` processes of one thread each.
@@ -35,6 +35,7 @@ EXPERIMENTS = (
     ("MoSim/cartpole-swingup-v0", "sac", 3),
     ("MoSim/pendulum-swingup-v0", "sac", 3),
     ("MoSim/acrobot-swingup-v0", "tqc", 2),
+    ("MoSim/cheetah-run-v0", "sac", 2),
 )
 DYNAMICS = ("learned", "mujoco")
 QUICK_UPDATES = 1_000
@@ -80,7 +81,7 @@ def run(job: Job) -> dict[str, Any]:
         seed=job.seed,
         dynamics=job.dynamics,
         updates=job.updates,
-        judgements=4,
+        judgements=6,
         final_seed=1_000_000 + 1_000 * job.seed,
         progress=False,
     )

@@ -64,7 +64,7 @@ BODIES = (
     ),
     Body("cartpole", "ce46eff915ad6cdb", 1, ("two_poles",), native=True),
     Body("cartpole", "ad1cceccc3ade080", 1, ("three_poles",), native=True),
-    Body("cheetah", "163d8b2ec65b5923", 1, ("run",), native=True),
+    Body("cheetah", "163d8b2ec65b5923", 1, ("run",), native=True, checkpoint="cheetah"),
     Body("dog", "ed8f5db3a851a7cd", 3, ("stand", "walk", "trot", "run")),
     Body("dog", "b7c0525fc63382f0", 3, ("fetch",)),
     Body("finger", "60f11420ee8bc16c", 2, ("spin",), native=True),

@@ -114,9 +114,19 @@ _SWING_UP: Mapping[str, Any] = {
     "updates": 24_000,
     "further": {"use_sde": True, "sde_sample_freq": 32},
 }
+#: For running: a gait is learned over many updates, slowly, by nets of the usual size, and what a
+#: fast one is like is seen late in long episodes.
+_RUN: Mapping[str, Any] = {
+    "horizon": 1000,
+    "gradient_steps": 8,
+    "tau": 0.005,
+    "net_arch": (256, 256),
+    "updates": 60_000,
+}
 #: What some tasks want otherwise.
 _OF_TASKS: Mapping[str, Mapping[str, Any]] = {
     "cartpole-swingup": {"horizon": 1000},
+    "cheetah-run": _RUN,
     "pendulum-swingup": _SWING_UP,
 }
 
