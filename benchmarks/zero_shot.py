@@ -1,7 +1,7 @@
 """Zero-shot agents: trained in the model, judged in dm_control, beside the same trained in reality.
 
-Three seeds each (acrobot, cheetah: two) with ``dynamics="learned"`` and ``"mujoco"``, same settings and
-updates; 20 whole episodes of true physics a run, by the agent as it is after its last update. Goes
+Three seeds each (acrobot, cheetah: two) with ``dynamics="learned"`` and ``"mujoco"``, same settings
+and updates; 20 whole episodes of true physics a run, by the agent after its last update. Goes
 on where it stopped: finished runs are in the CSV and are not done again while the preset is the
 same. Runs are spread over ``--jobs`` processes of one thread each.
 

@@ -94,6 +94,15 @@ class Dataset:
                 raise not_whole(file, "an episode", "it is not a whole npz archive")
         return cls(folder, metadata, files)
 
+    def again(self) -> Dataset:
+        """What the folder holds now; arrays that were read are not read again."""
+        files = tuple(episode_files(self.path).values())
+        return Dataset(self.path, self.metadata, files, self._cache)
+
+    def last(self, episodes: int) -> Dataset:
+        """The last episodes only, 1 or more."""
+        return Dataset(self.path, self.metadata, self._files[-episodes:], self._cache)
+
     @property
     def spec(self) -> RobotSpec:
         """The body that moved."""

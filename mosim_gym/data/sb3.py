@@ -119,10 +119,17 @@ class _KeepsStates(ReplayBuffer):
         fields = {name: v[: self.size()].reshape(-1, v.shape[2]) for name, v in stored.items()}
         return State(**{name: torch.tensor(value) for name, value in fields.items()})
 
-    def sample_states(self, n: int, rng: np.random.Generator) -> State:
-        """`n` of the states stored, uniformly and independently, torch float64."""
+    def sample_states(self, n: int, rng: np.random.Generator, newest: int | None = None) -> State:
+        """`n` of the states stored, uniformly and independently, torch float64.
+
+        Args:
+            n: how many.
+            rng: where they are drawn from.
+            newest: of the states of so many last steps only.
+        """
         stored = self._stored()
-        rows = rng.integers(self.size(), size=n)
+        among = self.size() if newest is None else min(newest, self.size())
+        rows = (self.pos - 1 - rng.integers(among, size=n)) % self.buffer_size
         columns = rng.integers(self.n_envs, size=n)
         return State(
             **{name: torch.from_numpy(value[rows, columns]) for name, value in stored.items()}

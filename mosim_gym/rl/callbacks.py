@@ -29,6 +29,7 @@ class CurvePoint:
 
     Attributes:
         steps: environment steps trained on so far.
+        real_steps: steps in reality so far.
         updates: gradient updates so far.
         seconds: wall time since the start, judging included.
         return_real: mean return in true physics.
@@ -37,6 +38,7 @@ class CurvePoint:
     """
 
     steps: int
+    real_steps: int
     updates: int
     seconds: float
     return_real: float
@@ -55,11 +57,15 @@ class JudgeCallback(BaseCallback):
         folder: where to write.
         every: updates between judgements.
         judge: gives the returns.
+        real_steps: how many there are so far.
     """
 
-    def __init__(self, folder: Path, every: int, judge: Judge) -> None:
+    def __init__(
+        self, folder: Path, every: int, judge: Judge, real_steps: Callable[[], int]
+    ) -> None:
         """See the class."""
         super().__init__()
+        self._real_steps = real_steps
         self.folder = folder
         self.every = every
         self.curve: list[CurvePoint] = []
@@ -91,6 +97,7 @@ class JudgeCallback(BaseCallback):
         real, model = self._judge(self.model)
         point = CurvePoint(
             steps=self.model.num_timesteps,
+            real_steps=self._real_steps(),
             updates=self.updates,
             seconds=round(time.perf_counter() - self._start, 2),
             return_real=float(real.mean()),

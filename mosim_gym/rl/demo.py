@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mosim_gym.rl.presets import PRESETS, Algorithm
 from mosim_gym.rl.report import plot_curve, result_table
-from mosim_gym.rl.train import TrainResult, train_agent
+from mosim_gym.rl.result import TrainResult
+from mosim_gym.rl.train import train_agent
 
 ENV_ID = "MoSim/reacher-easy-v0"
 QUICK_UPDATES = 4_000

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mosim_gym.rl.callbacks import CurvePoint
-from mosim_gym.rl.train import TrainResult
+from mosim_gym.rl.result import TrainResult
 
 
 def result_table(result: TrainResult, title: str) -> str:

@@ -2,56 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mosim_gym.envs.sb3 import make_sb3_vec_env
 from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
 from mosim_gym.registration import find_env
-from mosim_gym.rl.callbacks import CurvePoint, JudgeCallback, ProgressCallback, save_agent
-from mosim_gym.rl.evaluate import Agent, evaluate_agent, true_starts
+from mosim_gym.rl.learning import Judges, learn_and_judge, make_run_folder
 from mosim_gym.rl.presets import AgentPreset, find_algorithm, preset_for
-from mosim_gym.threads import torch_threads
-from mosim_gym.types import Float64Array
+from mosim_gym.rl.result import TrainResult
 from mosim_gym.versions import environment_record
-
-if TYPE_CHECKING:
-    from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-
-#: Episodes of the curve start from other seeds than those of the final judgement.
-CURVE_SEED = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class TrainResult:
-    """What a run led to.
-
-    Attributes:
-        agent: the agent after the last update (not the best seen).
-        folder: where everything was written.
-        steps: environment steps trained on.
-        real_steps: how many of them were in true physics; 0 for zero-shot.
-        updates: gradient updates.
-        seconds: wall time of training, the judgements of the curve included.
-        returns_real: of the final judgement in true physics, ``(episodes,)``.
-        returns_model: the same in the environment trained on, from the same starts.
-        curve: the judgements during training.
-        interrupted: whether Ctrl-C ended it early.
-    """
-
-    agent: OffPolicyAlgorithm
-    folder: Path
-    steps: int
-    real_steps: int
-    updates: int
-    seconds: float
-    returns_real: Float64Array
-    returns_model: Float64Array
-    curve: tuple[CurvePoint, ...]
-    interrupted: bool
 
 
 def train_agent(
@@ -111,8 +73,8 @@ def train_agent(
     env = make_sb3_vec_env(
         row.env_id, n_envs=settings.n_envs, seed=seed, horizon=settings.horizon, **world
     )
-    judges = _Judges(row.env_id, world)
-    _make_folder(folder)
+    judges = Judges(row.env_id, world)
+    make_run_folder(folder)
     agent = algorithm.sb3_class(
         "MlpPolicy",
         env,
@@ -132,88 +94,16 @@ def train_agent(
         "environment": environment_record(),
     }
     write_json(folder / "config.json", record)
-    judge = JudgeCallback(
+    return learn_and_judge(
+        agent,
+        env,
+        judges,
         folder,
-        max(1, updates // max(1, judgements)),
-        lambda agent: judges.both(agent, curve_episodes, CURVE_SEED),
+        total=total,
+        every=max(1, updates // max(1, judgements)),
+        real_steps=lambda: agent.num_timesteps if dynamics == "mujoco" else 0,
+        curve_episodes=curve_episodes,
+        final=(final_episodes, final_seed),
+        threads=threads,
+        label=f"{algorithm.value.upper()} {name}" if progress else None,
     )
-    callbacks: list[Any] = [judge]
-    if progress:
-        callbacks.append(ProgressCallback(total, judge.curve, f"{algorithm.value.upper()} {name}"))
-    start = time.perf_counter()
-    interrupted = False
-    with torch_threads(threads):
-        try:
-            # SB3's own log would come once an episode; the judge writes the log instead.
-            agent.learn(total, callback=callbacks, log_interval=total)
-        except KeyboardInterrupt:
-            interrupted = True
-            if progress:
-                callbacks[-1].close()
-        finally:
-            env.close()
-        seconds = time.perf_counter() - start
-        save_agent(agent, folder / "agent.zip")
-        real, model = judges.both(agent, final_episodes, final_seed)
-    result = TrainResult(
-        agent=agent,
-        folder=folder,
-        steps=agent.num_timesteps,
-        real_steps=agent.num_timesteps if dynamics == "mujoco" else 0,
-        updates=agent._n_updates,
-        seconds=seconds,
-        returns_real=real,
-        returns_model=model,
-        curve=tuple(judge.curve),
-        interrupted=interrupted,
-    )
-    write_json(folder / "result.json", _summary(result))
-    return result
-
-
-@dataclass(frozen=True, slots=True)
-class _Judges:
-    """Judges an agent in reality, and in the environment trained on from the same states."""
-
-    env_id: str
-    world: dict[str, Any]
-
-    def both(self, agent: Agent, episodes: int, seed: int) -> tuple[Float64Array, Float64Array]:
-        """Returns in reality and in the environment trained on, ``(episodes,)`` each."""
-        real = evaluate_agent(agent, self.env_id, episodes=episodes, seed=seed, dynamics="mujoco")
-        starts = true_starts(self.env_id, episodes=episodes, seed=seed)
-        model = evaluate_agent(
-            agent, self.env_id, episodes=episodes, seed=seed, starts=starts, **self.world
-        )
-        return real, model
-
-
-def _summary(result: TrainResult) -> dict[str, Any]:
-    return {
-        "steps": result.steps,
-        "real_steps": result.real_steps,
-        "updates": result.updates,
-        "seconds": round(result.seconds, 1),
-        "return_real_mean": float(result.returns_real.mean()),
-        "return_model_mean": float(result.returns_model.mean()),
-        "returns_real": result.returns_real.tolist(),
-        "returns_model": result.returns_model.tolist(),
-        "interrupted": result.interrupted,
-    }
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise MosimError(
-                f"The run folder {folder} is not empty. Give another with out= (--out), or remove "
-                "it; runs are never overwritten."
-            )
-        probe = folder / "config.json.tmp"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise MosimError(
-            f"Cannot write to {folder}: {error}. Choose another with --out."
-        ) from error

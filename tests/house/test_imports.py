@@ -33,7 +33,8 @@ ROOMS: dict[str, set[str]] = {
     "registration": {"errors", "tasks"},
     "envs": BASE | {"data", "dynamics", "tasks", "registration"},
     "planning": BASE | {"data", "dynamics", "tasks", "registration", "envs"},
-    "rl": BASE | {"data", "dynamics", "tasks", "registration", "envs", "evaluate"},
+    "rl": BASE
+    | {"articulated", "data", "dynamics", "fit", "tasks", "registration", "envs", "evaluate"},
     "bench": BASE | {"dynamics", "tasks", "registration", "envs"},
 }
 #: These compose all the rooms.

@@ -18,7 +18,7 @@ from mosim_gym.errors import MosimError
 from mosim_gym.rl import train as train_module
 from mosim_gym.rl.presets import PRESETS, AgentPreset, Algorithm, preset_for
 from mosim_gym.rl.report import plot_curve, result_table
-from mosim_gym.rl.train import TrainResult
+from mosim_gym.rl.result import TrainResult
 
 ENV_ID = "MoSim/reacher-easy-v0"
 TINY = AgentPreset(

@@ -1,0 +1,99 @@
+"""A model that goes on learning while data arrives."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from mosim_gym.data.dataset import Dataset
+from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.fit.learners import make_learner
+from mosim_gym.fit.lessons import Lesson
+from mosim_gym.fit.losses import RESIDUALS, get_loss
+from mosim_gym.fit.pairs import Pairs, learn_scales, make_pairs
+from mosim_gym.fit.presets import Preset
+from mosim_gym.robots.spec import RobotSpec
+
+#: Scales follow the data whenever there is so many times more of it.
+_MORE = 2.0
+_SEED_STRIDE = 1_000_003
+
+
+class Refit:
+    """A model, what it has learned so far, and how it learns more.
+
+    Unlike a fit it sets no episode apart and keeps the last weights: new data tells how good they
+    are, before it is learned from.
+
+    Attributes:
+        simulator: the model, always the same object.
+        steps: optimiser steps so far.
+    """
+
+    def __init__(self, spec: RobotSpec, preset: Preset, seed: int = 0) -> None:
+        """Make an untrained model.
+
+        Args:
+            spec: the body.
+            preset: the recipe; its first stage is what is done.
+            seed: of weights and batches.
+        """
+        self.preset, self.seed, self.steps = preset, seed, 0
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.simulator = Simulator(spec, preset.model_config(spec))
+        self._scaled_at = 0
+        self._learner_state: dict[str, object] | None = None
+
+    def learn(
+        self, data: Dataset, steps: int, *, newest: int = 0, newest_share: float = 0.0
+    ) -> float:
+        """Take some steps on all data there is now, the learning rate falling to zero.
+
+        Args:
+            data: everything so far, the newest episodes last.
+            steps: optimiser steps.
+            newest: control steps that count as new.
+            newest_share: of each batch that is drawn from those.
+
+        Returns:
+            The mean loss over the steps.
+        """
+        pairs = make_pairs(self.simulator, data)
+        if len(pairs) >= _MORE * self._scaled_at:
+            learn_scales(self.simulator, pairs)
+            self._scaled_at = len(pairs)
+        loss = self.preset.loss
+        lesson = Lesson(pairs, pairs, get_loss(loss), RESIDUALS.get(loss))
+        stage = self.preset.stages[0]
+        self.simulator.requires_grad_(False)
+        for parameter in stage.parameters(self.simulator):
+            parameter.requires_grad_(True)
+        learner = make_learner(self.simulator, lesson, self.preset, stage)
+        if self._learner_state is not None:
+            learner.load_state(self._learner_state)
+        recent = min(len(pairs), newest * len(pairs) // max(1, data.n_steps))
+        size = stage.batch_sizes(self.preset.batch_size)[-1]
+        losses = []
+        for k in range(steps):
+            batch = self._batch(pairs, size, recent, round(newest_share * size))
+            factor = 0.5 * (1 + math.cos(math.pi * k / steps))
+            losses.append(learner.step(batch, factor))
+            self.steps += 1
+        self._learner_state = learner.state()
+        self.simulator.requires_grad_(False)
+        return sum(losses) / max(1, len(losses))
+
+    @torch.inference_mode()
+    def error(self, data: Dataset) -> float:
+        """Loss on data, in units of the preset's loss."""
+        return float(get_loss(self.preset.loss)(self.simulator, make_pairs(self.simulator, data)))
+
+    def _batch(self, pairs: Pairs, size: int, recent: int, n_recent: int) -> Pairs:
+        generator = torch.Generator().manual_seed(self.seed * _SEED_STRIDE + self.steps)
+        index = torch.randint(len(pairs), (size,), generator=generator)
+        if recent and n_recent:
+            offset = torch.randint(recent, (n_recent,), generator=generator)
+            index[:n_recent] = len(pairs) - recent + offset
+        return pairs.rows(index)

@@ -1,0 +1,141 @@
+"""The real system, where every step counts: acts, records, and fills the agent's buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from mosim_gym.data.collect import episode_seed
+from mosim_gym.data.dataset import Dataset
+from mosim_gym.data.policies import HeldRandomPolicy
+from mosim_gym.data.recorder import Recorder
+from mosim_gym.errors import MosimError
+from mosim_gym.rl.mixed_buffer import RealReplayBuffer
+from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.types import Array, State
+
+#: Observation to action, both without a batch dimension.
+Choose = Callable[[Any], Array]
+
+
+@dataclass(frozen=True)
+class RecentStates:
+    """States of a replay buffer to start model episodes from, the newest preferred.
+
+    Attributes:
+        buffer: looked at live.
+        newest: steps that count as new.
+        share: of the draws that are from those.
+    """
+
+    buffer: RealReplayBuffer
+    newest: int
+    share: float
+
+    @property
+    def spec(self) -> RobotSpec | None:
+        """The body."""
+        return self.buffer.spec
+
+    def __len__(self) -> int:
+        """States there are."""
+        return len(self.buffer)
+
+    def sample_states(self, n: int, rng: np.random.Generator) -> State:
+        """`n` states, torch float64."""
+        recent = int(rng.binomial(n, self.share))
+        parts = [
+            self.buffer.sample_states(recent, rng, self.newest),
+            self.buffer.sample_states(n - recent, rng),
+        ]
+        return State.cat(parts)
+
+
+class Reality:
+    """Acts in an environment step by step, over as many calls as it takes.
+
+    All that happens is recorded as a dataset; whole episodes are what models learn from.
+
+    Attributes:
+        steps: taken so far.
+        returns: of the episodes that ended.
+    """
+
+    def __init__(
+        self, env: gym.Env[Any, Any], folder: Path, *, policy: str, seed: int, substeps: bool
+    ) -> None:
+        """Record to a folder.
+
+        Args:
+            env: reports its states (``mosim/state``) and its body (``robot``).
+            folder: of the dataset; new.
+            policy: what will act, for the metadata.
+            seed: of the episodes.
+            substeps: record physics steps too.
+        """
+        if not env.has_wrapper_attr("robot"):
+            raise MosimError(
+                f"{env} does not say what body moves; use a mosim_gym environment or wrap it in "
+                "mosim_gym.PhysicsStateInfo."
+            )
+        self.robot: RobotSpec = env.get_wrapper_attr("robot")
+        self._env = Recorder(
+            env, folder, spec=self.robot, policy=policy, seed=seed, substeps=substeps
+        )
+        self._folder, self._seed = folder, seed
+        self._observation: Any = None
+        self._return = 0.0
+        self.steps = 0
+        self.returns: list[float] = []
+
+    def random_policy(self) -> Choose:
+        """Held random actions."""
+        space = self._env.action_space
+        assert isinstance(space, gym.spaces.Box)
+        return HeldRandomPolicy(space.low, space.high, rng=np.random.default_rng(self._seed))
+
+    def act(self, steps: int, choose: Choose, buffer: RealReplayBuffer) -> None:
+        """Take steps, and store them.
+
+        Args:
+            steps: how many.
+            choose: what acts.
+            buffer: of the agent; its actions are scaled to -1 ... 1, as SB3's are.
+        """
+        space = self._env.action_space
+        assert isinstance(space, gym.spaces.Box)
+        low, high = space.low, space.high
+        for _ in range(steps):
+            if self._observation is None:
+                episode = self._env.next_index
+                self._observation, _ = self._env.reset(seed=episode_seed(self._seed, episode))
+                self._return = 0.0
+            action = np.clip(choose(self._observation), low, high)
+            following, reward, terminated, truncated, info = self._env.step(action)
+            done = terminated or truncated
+            buffer.add(
+                self._observation[None],
+                following[None],
+                (2 * (action - low) / (high - low) - 1)[None],
+                np.array([reward]),
+                np.array([done]),
+                [{**info, "TimeLimit.truncated": truncated and not terminated}],
+            )
+            self.steps += 1
+            self._return += float(reward)
+            self._observation = None if done else following
+            if done:
+                self.returns.append(self._return)
+
+    def dataset(self, before: Dataset | None = None) -> Dataset:
+        """All whole episodes so far; `before` is an older answer, whose arrays are used again."""
+        return Dataset.open(self._folder) if before is None else before.again()
+
+    def close(self) -> None:
+        """Write the running episode, close the environment."""
+        self._env.close()
