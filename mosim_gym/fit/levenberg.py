@@ -23,13 +23,16 @@ from mosim_gym.fit.pairs import Rows
 
 R = TypeVar("R", bound=Rows)
 
-_FIRST_DAMPING, _LEAST_DAMPING = 1e-3, 1e-14
-_EASE, _HARDEN, _TRIES = 1 / 5, 4.0, 8
+_FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-14, 1e6
+_EASE, _HARDEN, _TRIES = 1 / 5, 4.0, 12
 #: Of the largest curvature: what is below has no unit of its own.
 _FLAT = 1e-16
 #: A step that leaves more than this of the loss did not help much.
 _HARDLY = 0.7
 _NOTHING_KNOWN = Prior(math.inf, -math.inf)
+#: Longest step, in widths of the prior: what motion hardly tells yet is not thrown to the edge of
+#: what can be, from where the way back is long.
+_STRIDE = 0.5
 #: Share of a batch that must be finite.
 _ENOUGH = 0.9
 # Rows, times weights, whose derivatives are worked out at a time, and most rows: bounds memory,
@@ -115,11 +118,13 @@ class LevenbergMarquardt(Generic[R]):
         for k, metric in enumerate(_metrics(curvature)):
             for _ in range(_TRIES):
                 matrix = curvature + self.dampings[k] * metric
-                tried = weights - solve_within(matrix, gradient, weights - self._least)
-                after = left(tried)
+                step = solve_within(matrix, gradient, weights - self._least)
+                tried = weights - step
+                near = bool((step.abs() * self.precision.sqrt() <= _STRIDE).all())
+                after = left(tried) if near else math.inf
                 if after < objective:
                     break
-                self.dampings[k] *= _HARDEN
+                self.dampings[k] = min(self.dampings[k] * _HARDEN, _MOST_DAMPING)
             else:
                 continue
             self.dampings[k] = max(self.dampings[k] * _EASE, _LEAST_DAMPING)
