@@ -30,9 +30,12 @@ _FLAT = 1e-16
 #: A step that leaves more than this of the loss did not help much.
 _HARDLY = 0.7
 _NOTHING_KNOWN = Prior(math.inf, -math.inf)
-#: Longest step, in widths of the prior: what motion hardly tells yet is not thrown to the edge of
-#: what can be, from where the way back is long.
+#: Rows that count against a prior, at most.
+_INDEPENDENT = 100
+#: Longest step of a weight, in widths of its prior: what motion hardly tells yet is not thrown to
+#: the edge of what can be, from where the way back is long.
 _STRIDE = 0.5
+_PIVOTS = 30
 #: Share of a batch that must be finite.
 _ENOUGH = 0.9
 # Rows, times weights, whose derivatives are worked out at a time, and most rows: bounds memory,
@@ -103,8 +106,9 @@ class LevenbergMarquardt(Generic[R]):
         before = loss.item()
         if not loss.isfinite():
             return before
-        # The more is left unexplained, and the fewer rows there are, the more a prior counts.
-        prior = loss * self.precision / (self._rows * width)
+        # The more is left unexplained, and the fewer rows there are, the more a prior counts. What
+        # is left while a model is wrong is no noise, so that many rows tell no more than some.
+        prior = loss * self.precision / (min(self._rows, _INDEPENDENT) * width)
         gradient = gradient + prior * weights
         curvature = curvature + torch.diag(prior)
 
@@ -113,15 +117,15 @@ class LevenbergMarquardt(Generic[R]):
         def left(tried: Tensor) -> float:
             return float(self._loss(tried, batch) + (prior * tried.square()).sum())
 
+        stride = _STRIDE * self.precision.rsqrt()
+        room = torch.minimum(weights - self._least, stride)
         best = weights
         least = objective = before + float((prior * weights.square()).sum())
         for k, metric in enumerate(_metrics(curvature)):
             for _ in range(_TRIES):
                 matrix = curvature + self.dampings[k] * metric
-                step = solve_within(matrix, gradient, weights - self._least)
-                tried = weights - step
-                near = bool((step.abs() * self.precision.sqrt() <= _STRIDE).all())
-                after = left(tried) if near else math.inf
+                tried = weights - solve_within(matrix, gradient, -stride, room)
+                after = left(tried)
                 if after < objective:
                     break
                 self.dampings[k] = min(self.dampings[k] * _HARDEN, _MOST_DAMPING)
@@ -223,19 +227,27 @@ class _Call(nn.Module, Generic[R]):
         return self._of(self.simulator, batch)
 
 
-def solve_within(matrix: Tensor, gradient: Tensor, room: Tensor) -> Tensor:
-    """The step s of ``matrix s = gradient`` with no s beyond its room; NaN if there is none.
+def solve_within(matrix: Tensor, gradient: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """The s of least ``s^T matrix s / 2 - gradient^T s`` with ``low <= s <= high``.
 
-    What would go beyond goes to its end, and the others are solved for again.
+    By block principal pivoting (Judice and Pires, Computers & Operations Research 1994): what would
+    go beyond is held at its end, what would come back is let go, all at once. Should that go in
+    circles, what it is then is cut to its bounds. NaN where there is no solution.
     """
-    step = torch.linalg.solve_ex(matrix, gradient).result
-    held = torch.zeros_like(step, dtype=torch.bool)
-    while (beyond := (step > room) & ~held).any():
-        held |= beyond
-        free, rest = ~held, gradient - matrix[:, held] @ room[held]
-        step = room.clone()
-        step[free] = torch.linalg.solve_ex(matrix[free][:, free], rest[free]).result
-    return step
+    side = torch.zeros_like(low)
+    step = low
+    for _ in range(_PIVOTS):
+        free = side == 0
+        step = torch.where(side > 0, high, low)
+        rest = gradient[free] - matrix[free][:, ~free] @ step[~free]
+        step[free] = torch.linalg.solve_ex(matrix[free][:, free], rest).result
+        pull = gradient - matrix @ step
+        beyond = (step > high).to(low) - (step < low).to(low)
+        wanted = torch.where(free, beyond, side * (side * pull > 0))
+        if torch.equal(wanted, side):
+            return step
+        side = wanted
+    return step.clamp(low, high)
 
 
 def _metrics(curvature: Tensor) -> tuple[Tensor, Tensor]:

@@ -91,14 +91,14 @@ def test_no_weight_goes_beyond_its_room(seed: int, size: int) -> None:
     root = torch.randn(size, size, generator=generator, dtype=torch.float64)
     matrix = root @ root.T + 0.1 * torch.eye(size)
     gradient = torch.randn(size, generator=generator, dtype=torch.float64)
-    room = torch.rand(size, generator=generator, dtype=torch.float64)
-    step = solve_within(matrix, gradient, room)
-    assert (step <= room + 1e-9).all()
-    free = step < room
+    room = torch.rand(size, generator=generator, dtype=torch.float64) + 1e-3
+    step = solve_within(matrix, gradient, -2 * room, room)
+    assert (step <= room).all() and (step >= -2 * room).all()
+    free = (step < room) & (step > -2 * room)
     # Along all others, nothing is left to gain.
     torch.testing.assert_close((matrix @ step)[free], gradient[free])
     assert torch.equal(
-        solve_within(matrix, gradient, torch.full_like(room, torch.inf)),
+        solve_within(matrix, gradient, -torch.inf * room, torch.inf * room),
         torch.linalg.solve(matrix, gradient),
     )
 
