@@ -48,6 +48,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
         "tasks.suite_batch",
         "tasks.true_simulator",
         "tasks.make_banks",
+        "tasks.own_env",
         "tasks.render",
         "robots.tree",
         "robots.spec",
