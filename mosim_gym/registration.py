@@ -72,7 +72,7 @@ BODIES = (
     Body("finger", "60f11420ee8bc16c", 2, ("spin",), native=True),
     Body("finger", "0c3d0fbf3f2e30e4", 2, ("turn_easy", "turn_hard"), native=True),
     Body("fish", "9c98b57046d1f145", 10, ("upright", "swim"), native=True),
-    Body("go2", "6f9f235d0a82daae", 5, ("stand", "walk"), native=True),
+    Body("go2", "b703ade31f110615", 5, ("stand", "walk"), native=True),
     Body("hopper", "9a07ec36baf2692c", 4, ("stand", "hop"), native=True),
     Body(
         "humanoid", "f9b4510b6293ad92", 5, ("stand", "walk", "run", "run_pure_state"), native=True

@@ -108,6 +108,16 @@ def test_without_derivatives_only_what_is_needed_is_done(name: str) -> None:
         )
 
 
+def test_rows_take_the_iterations_they_need() -> None:
+    """A step that is lost once in a hundred states ends every episode of a learned robot."""
+    model = suite_model("go2")
+    states, description = moving_states(model, 300), describe(model)
+    forward = Forward(description)
+    arguments = (forward.prepare(physics_of(model, description)), *states)
+    assert not forward(*arguments).converged.all()
+    assert forward(*arguments, differentiable=False).converged.all()
+
+
 # Loading its own rules for derivatives, torch uses what it deprecates.
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
 @pytest.mark.parametrize("name", ["mixed", "cheetah"])
