@@ -105,7 +105,11 @@ def own_context(model: mujoco.MjModel, size: int) -> Context | None:
     goes beyond is kept by ``target1``, ``target2``, ....
     """
     entries = [
-        Entries("site_pos", model.site(context_site(k)).id, list(range(min(NUMBERS_A_SITE, size - start))))
+        Entries(
+            "site_pos",
+            model.site(context_site(k)).id,
+            list(range(min(NUMBERS_A_SITE, size - start))),
+        )
         for k, start in enumerate(range(0, size, NUMBERS_A_SITE))
     ]
     return Context(tuple(entries)) if entries else None

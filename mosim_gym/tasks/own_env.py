@@ -28,6 +28,17 @@ if TYPE_CHECKING:
     from numpy.random import RandomState
 
 
+class OwnPhysics(Physics):
+    """dm_control's physics, with actuators that know their speed from the first step on."""
+
+    def after_reset(self) -> None:
+        """Compute everything; dm_control's own leaves actuators out.
+
+        The first step would then damp a servo's motion as if it were at rest.
+        """
+        self.forward()
+
+
 class OwnTask(base.Task):
     """A task written in torch, asked by dm_control of one body at a time.
 
@@ -51,7 +62,9 @@ class OwnTask(base.Task):
         """Put the body where the task lets it start."""
         # Tasks take NumPy's new kind of generator, dm_control has the old one.
         rng = np.random.default_rng(self.random.randint(2**31))
-        fields = {name: value[0] for name, value in self.task.initial_states(1, rng).numpy().items()}
+        fields = {
+            name: value[0] for name, value in self.task.initial_states(1, rng).numpy().items()
+        }
         place = own_context(physics.model.ptr, self.task.context_size)
         context = fields.pop("context", None)
         if place is not None and context is not None:
@@ -117,7 +130,7 @@ def load_own(
         MosimError: if MuJoCo cannot read the file.
     """
     asked = body.tasks[task]()
-    physics = Physics.from_model(wrapper.MjModel(_compiled(body.mjcf, asked.context_size)))
+    physics = OwnPhysics.from_model(wrapper.MjModel(_compiled(body.mjcf, asked.context_size)))
     return control.Environment(
         physics,
         OwnTask(domain, asked, random),
