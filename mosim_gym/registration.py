@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mosim_gym.errors import CheckpointError, MosimError, unknown_name
-from mosim_gym.tasks.own import OWN_BODIES
+from mosim_gym.tasks.own import OWN_BODIES, SHIPPED
 
 if TYPE_CHECKING:
     from mosim_gym.tasks.base import Task
@@ -123,6 +123,12 @@ class TaskRow:
         return f"{self.domain}-{self.task}"
 
     @property
+    def argument(self) -> str:
+        """What the command line calls it; a body of one's own needs the module it comes from."""
+        ours = self.domain in SHIPPED or self.domain not in OWN_BODIES
+        return self.name if ours else f"MODULE:{self.name}"
+
+    @property
     def env_id(self) -> str:
         """The Gymnasium id."""
         return f"{NAMESPACE}/{self.name}-v0"
@@ -159,14 +165,15 @@ class TaskRow:
         """
         if self.body.checkpoint is None:
             raise CheckpointError(
-                f"{self.env_id} has no shipped model. Make one: `mosim-gym collect {self.name} "
+                f"{self.env_id} has no shipped model. Make one: `mosim-gym collect {self.argument} "
                 f"--out DATA`, then `mosim-gym fit DATA --out MODEL`, and pass "
                 'checkpoint="MODEL"; or use true physics: dynamics="mujoco".'
             )
         return self.body.checkpoint
 
 
-ROWS = tuple(TaskRow(body, task) for body in BODIES for task in body.tasks)
+#: All tasks; `add_body` adds to them.
+ROWS = [TaskRow(body, task) for body in BODIES for task in body.tasks]
 
 
 def find_row(domain: str, task: str) -> TaskRow:
@@ -184,16 +191,46 @@ def find_row(domain: str, task: str) -> TaskRow:
 
 
 def find_env(env_id: str) -> TaskRow:
-    """The row of a Gymnasium id, with or without the ``mosim_gym:`` prefix.
+    """The row of a Gymnasium id, with or without the module that registers it, ``module:id``.
 
     Raises:
         UnknownNameError: listing near matches.
+        MosimError: if there is no such module.
     """
-    name = env_id.removeprefix("mosim_gym:")
+    name = without_module(env_id)
     for row in ROWS:
         if row.env_id == name:
             return row
     raise unknown_name("environment", name, [row.env_id for row in ROWS])
+
+
+def without_module(name: str) -> str:
+    """What comes after ``module:``; the module is imported first, as Gymnasium does.
+
+    Raises:
+        MosimError: if there is no such module.
+    """
+    module, _, rest = name.rpartition(":")
+    if module and module != "mosim_gym":
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise MosimError(
+                f"{name!r} asks for the module {module!r}: {error}. Run it where the module is, or "
+                "install it."
+            ) from error
+    return rest
+
+
+def add_body(body: Body) -> None:
+    """Add a body of the user's, in place of one of the same name, and register its tasks."""
+    import gymnasium
+
+    for row in [row for row in ROWS if row.domain == body.domain]:
+        ROWS.remove(row)
+        gymnasium.registry.pop(row.env_id, None)
+    ROWS.extend(TaskRow(body, task) for task in body.tasks)
+    register_envs()
 
 
 def register_envs() -> None:

@@ -141,10 +141,10 @@ def load_own(
 
 def _compiled(path: Path, context_size: int) -> mujoco.MjModel:
     """The model, with the sites that hold a task's context."""
+    names = [context_site(k) for k in range(math.ceil(context_size / NUMBERS_A_SITE))]
     try:
         spec = mujoco.MjSpec.from_file(str(path))
-        for k in range(math.ceil(context_size / NUMBERS_A_SITE)):
-            name = context_site(k)
+        for name in names:
             found = spec.site(name)
             if found is None:
                 spec.worldbody.add_site(name=name, rgba=[0, 0, 0, 0])
@@ -153,6 +153,10 @@ def _compiled(path: Path, context_size: int) -> mujoco.MjModel:
                     f"The site {name!r} of {path} belongs to the body {found.parent.name!r}; the "
                     "task's context is kept there, so it has to belong to the world."
                 )
-        return spec.compile()
+        model = spec.compile()
     except ValueError as error:
         raise MosimError(f"{path} is no MJCF or URDF that MuJoCo can read: {error}") from error
+    for name in names:
+        # A site that is compiled at the origin would stay there, wherever it is put later.
+        model.site(name).sameframe[:] = 0
+    return model

@@ -153,8 +153,8 @@ def test_only_terrain_costs_a_model_a_row():
 
 
 CONTEXTS = ["reacher-easy", "panda-reach", "fish-swim", "swimmer-swimmer6", "finger-turn_hard",
-            "point_mass-hard", "manipulator-bring_peg", "manipulator-insert_ball", "stacker-stack_2",
-            "lqr-lqr_2_1", "quadruped-run", "dog-walk"]  # fmt: skip
+            "point_mass-hard", "manipulator-bring_peg", "manipulator-insert_ball",
+            "stacker-stack_2", "lqr-lqr_2_1", "quadruped-run", "dog-walk"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CONTEXTS)
