@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mosim_gym.robots.spec import RobotSpec as RobotSpec
     from mosim_gym.types import State as State
     from mosim_gym.types import Trajectory as Trajectory
+    from mosim_gym.user_bodies import register_body as register_body
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,7 @@ _PUBLIC = {
     "load": "mosim_gym.envs.dm",
     "load_simulator": "mosim_gym.dynamics.checkpoint",
     "make_sb3_vec_env": "mosim_gym.envs.sb3",
+    "register_body": "mosim_gym.user_bodies",
     "train_agent": "mosim_gym.rl.train",
 }
 __all__ = sorted([*_PUBLIC, "__version__"])

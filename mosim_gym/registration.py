@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mosim_gym.errors import CheckpointError, MosimError, unknown_name
+from mosim_gym.tasks.own import OWN_BODIES, SHIPPED
 
 if TYPE_CHECKING:
     from mosim_gym.tasks.base import Task
@@ -18,17 +19,18 @@ _EPISODE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """One body of dm_control's suite with its tasks.
+    """One body with its tasks: of dm_control's suite, or one of `mosim_gym.tasks.own`.
 
     Attributes:
-        domain: dm_control's domain.
+        domain: dm_control's domain, or the name of the body.
         fingerprint: of the body after its tasks have initialised it; a learned model must have
             been made for this one.
         n_substeps: physics steps a control step; a learned model must take as many.
-        tasks: dm_control's tasks.
-        native: whether they are there in torch, ``mosim_gym.tasks.<domain>:<task>``.
+        tasks: their names.
+        native: whether they are there in torch: ``mosim_gym.tasks.<domain>:<task>``, or what the
+            body of one's own was registered with.
         checkpoint: the shipped model, used when none is asked for.
-        time_limit: control steps until dm_control ends an episode; ``None`` for never.
+        time_limit: control steps until an episode ends; ``None`` for never.
         unlearnable: why no model can be made, in words.
     """
 
@@ -70,6 +72,7 @@ BODIES = (
     Body("finger", "60f11420ee8bc16c", 2, ("spin",), native=True),
     Body("finger", "0c3d0fbf3f2e30e4", 2, ("turn_easy", "turn_hard"), native=True),
     Body("fish", "9c98b57046d1f145", 10, ("upright", "swim"), native=True),
+    Body("go2", "b703ade31f110615", 5, ("stand", "walk"), native=True),
     Body("hopper", "9a07ec36baf2692c", 4, ("stand", "hop"), native=True),
     Body(
         "humanoid", "f9b4510b6293ad92", 5, ("stand", "walk", "run", "run_pure_state"), native=True
@@ -81,6 +84,7 @@ BODIES = (
     Body("manipulator", "19ee923c9a832e32", 10, ("bring_peg",)),
     Body("manipulator", "23f25062e6c8080c", 10, ("insert_ball",)),
     Body("manipulator", "0641734ce193f421", 10, ("insert_peg",)),
+    Body("panda", "2be8fd22c01e1d2a", 5, ("reach",), native=True, time_limit=250),
     Body("pendulum", "4ed2b2b4ed084331", 1, ("swingup",), native=True, checkpoint="pendulum"),
     Body("point_mass", "dc046e9e4542f88c", 1, ("easy",), native=True, checkpoint="point_mass"),
     Body("point_mass", "2c602d57db35a37c", 1, ("hard",), native=True),
@@ -102,7 +106,7 @@ class TaskRow:
 
     Attributes:
         body: what moves.
-        task: dm_control's task.
+        task: its name.
     """
 
     body: Body
@@ -110,7 +114,7 @@ class TaskRow:
 
     @property
     def domain(self) -> str:
-        """dm_control's domain."""
+        """The name of the body."""
         return self.body.domain
 
     @property
@@ -119,19 +123,28 @@ class TaskRow:
         return f"{self.domain}-{self.task}"
 
     @property
+    def argument(self) -> str:
+        """What the command line calls it; a body of one's own needs the module it comes from."""
+        ours = self.domain in SHIPPED or self.domain not in OWN_BODIES
+        return self.name if ours else f"MODULE:{self.name}"
+
+    @property
     def env_id(self) -> str:
         """The Gymnasium id."""
         return f"{NAMESPACE}/{self.name}-v0"
 
     @property
     def max_episode_steps(self) -> int | None:
-        """Control steps until the time limit, dm_control's own; ``None`` for never."""
+        """Control steps until the time limit; ``None`` for never."""
         return self.body.time_limit
 
     def native_task(self) -> Task[Any] | None:
         """The torch-native task, if it has one."""
         if not self.body.native:
             return None
+        own = OWN_BODIES.get(self.domain)
+        if own is not None:
+            return own.tasks[self.task]()
         module = importlib.import_module(f"mosim_gym.tasks.{self.domain}")
         task: Task[Any] = getattr(module, self.task)()
         return task
@@ -152,14 +165,15 @@ class TaskRow:
         """
         if self.body.checkpoint is None:
             raise CheckpointError(
-                f"{self.env_id} has no shipped model. Make one: `mosim-gym collect {self.name} "
+                f"{self.env_id} has no shipped model. Make one: `mosim-gym collect {self.argument} "
                 f"--out DATA`, then `mosim-gym fit DATA --out MODEL`, and pass "
                 'checkpoint="MODEL"; or use true physics: dynamics="mujoco".'
             )
         return self.body.checkpoint
 
 
-ROWS = tuple(TaskRow(body, task) for body in BODIES for task in body.tasks)
+#: All tasks; `add_body` adds to them.
+ROWS = [TaskRow(body, task) for body in BODIES for task in body.tasks]
 
 
 def find_row(domain: str, task: str) -> TaskRow:
@@ -177,16 +191,46 @@ def find_row(domain: str, task: str) -> TaskRow:
 
 
 def find_env(env_id: str) -> TaskRow:
-    """The row of a Gymnasium id, with or without the ``mosim_gym:`` prefix.
+    """The row of a Gymnasium id, with or without the module that registers it, ``module:id``.
 
     Raises:
         UnknownNameError: listing near matches.
+        MosimError: if there is no such module.
     """
-    name = env_id.removeprefix("mosim_gym:")
+    name = without_module(env_id)
     for row in ROWS:
         if row.env_id == name:
             return row
     raise unknown_name("environment", name, [row.env_id for row in ROWS])
+
+
+def without_module(name: str) -> str:
+    """What comes after ``module:``; the module is imported first, as Gymnasium does.
+
+    Raises:
+        MosimError: if there is no such module.
+    """
+    module, _, rest = name.rpartition(":")
+    if module and module != "mosim_gym":
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise MosimError(
+                f"{name!r} asks for the module {module!r}: {error}. Run it where the module is, or "
+                "install it."
+            ) from error
+    return rest
+
+
+def add_body(body: Body) -> None:
+    """Add a body of the user's, in place of one of the same name, and register its tasks."""
+    import gymnasium
+
+    for row in [row for row in ROWS if row.domain == body.domain]:
+        ROWS.remove(row)
+        gymnasium.registry.pop(row.env_id, None)
+    ROWS.extend(TaskRow(body, task) for task in body.tasks)
+    register_envs()
 
 
 def register_envs() -> None:

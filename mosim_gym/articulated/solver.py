@@ -184,12 +184,14 @@ class _Problem:
         """The length ``(batch,)`` at which the function is least along a step.
 
         Newton's method on its derivative, kept between lengths known to be too short and too
-        long. A full step is where it starts: the first from no length would lead there.
+        long, where its steps shrink to half or less; else it could go to and fro between these
+        two for ever. A full step is where it starts: the first from no length would lead there.
         """
         rise, bend = smooth
         probes = self._probes(misses, steps)
         length = torch.ones_like(rise)
         short, long = torch.zeros_like(rise), torch.full_like(rise, torch.inf)
+        last = long
         for _ in range(searches):
             slope, curve = rise + length * bend, bend
             for probe in probes:
@@ -199,8 +201,10 @@ class _Problem:
             long = torch.where(slope > 0, length, long)
             tried = length - slope / curve.clamp_min(_TINY)
             middle = 0.5 * (short + torch.where(long.isinf(), 3 * short, long))
-            tried = torch.where((tried >= short) & (tried <= long), tried, middle)
-            if early and not bool(((tried - length).abs() > _SAME_LENGTH).any()):
+            within = (tried >= short) & (tried <= long) & (2 * (tried - length).abs() <= last)
+            tried = torch.where(within, tried, middle)
+            last = (tried - length).abs()
+            if early and not bool((last > _SAME_LENGTH).any()):
                 return tried
             length = tried
         return length

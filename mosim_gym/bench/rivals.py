@@ -15,6 +15,8 @@ import numpy as np
 from mosim_gym.bench.cases import random_actions
 from mosim_gym.bench.timing import HORIZON, Case, Step
 from mosim_gym.registration import TaskRow
+from mosim_gym.tasks.mujoco import load_dm_env
+from mosim_gym.tasks.own import OWN_BODIES
 
 SUITE = "dm_control suite.load().step (no resets)"
 BATCH = "mujoco.batch step (no task, no resets)"
@@ -33,6 +35,8 @@ def rival_cases(row: TaskRow, sizes: Sequence[int]) -> tuple[list[Case], list[st
     """
     cases = [Case(SUITE, 1, lambda stack: _suite(row))]
     cases += [_batch(row, n) for n in sizes]
+    if row.domain in OWN_BODIES:
+        return cases, ["Shimmy and EnvPool are left out: they have the suite's bodies only"]
     missing = []
     if importlib.util.find_spec("shimmy") is None:
         missing.append("Shimmy is left out: pip install shimmy")
@@ -52,9 +56,7 @@ def rival_cases(row: TaskRow, sizes: Sequence[int]) -> tuple[list[Case], list[st
 
 
 def _suite(row: TaskRow) -> Step:
-    from dm_control import suite
-
-    env = suite.load(row.domain, row.task, {"random": 0})
+    env = load_dm_env(row.domain, row.task, {"random": 0})
     env.reset()
     spec = env.action_spec()
     action = np.random.default_rng(0).uniform(spec.minimum, spec.maximum)
@@ -63,10 +65,9 @@ def _suite(row: TaskRow) -> Step:
 
 def _batch(row: TaskRow, n: int) -> Case:
     def start(stack: ExitStack) -> Step:
-        from dm_control import suite
         from mujoco.batch import Batch
 
-        env = suite.load(row.domain, row.task, {"random": 0})
+        env = load_dm_env(row.domain, row.task, {"random": 0})
         model = env.physics.model.ptr
         substeps = round(env.control_timestep() / env.physics.timestep())
         batch = Batch(model, n, persistent=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from mosim_gym.cli.app import app
@@ -22,6 +23,9 @@ __all__ = ["app", "main"]
 
 def main() -> None:
     """Run the command; what was asked wrongly is explained in one paragraph, not a traceback."""
+    # So that my_robot:arm-reach finds the my_robot.py of the folder the command is run in; last, so
+    # that a file there hides no package.
+    sys.path.append(os.getcwd())
     try:
         app()
     except MosimError as error:

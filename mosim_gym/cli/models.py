@@ -11,7 +11,7 @@ import typer
 from mosim_gym.cli.app import Out, Quiet, Seed, app
 from mosim_gym.cli.told import Told, with_description
 from mosim_gym.errors import unknown_name
-from mosim_gym.registration import ROWS, TaskRow
+from mosim_gym.registration import ROWS, TaskRow, without_module
 
 PresetName = Annotated[
     str,
@@ -23,6 +23,8 @@ PresetName = Annotated[
         "lagrangian_unrolled, lagrangian_network, mlp, paper.",
     ),
 ]
+_TASK = "A domain (reacher), task (reacher-hard) or environment id; of a body of yours with the "
+_TASK += "module that registers it (my_robot:arm-reach)."
 Steps = Annotated[
     int | None, typer.Option("--steps", min=1, help="Optimiser steps; the preset's by default.")
 ]
@@ -58,7 +60,7 @@ def card(checkpoint: Annotated[str, typer.Argument(help="A shipped name or a fol
 
 @app.command()
 def collect(
-    task: Annotated[str, typer.Argument(help="A domain (reacher), task or environment id.")],
+    task: Annotated[str, typer.Argument(help=_TASK)],
     out: Out,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes the folder shall hold.")] = 300,
     policy: Annotated[
@@ -183,7 +185,7 @@ def fit(
 
 @app.command()
 def learn(
-    task: Annotated[str, typer.Argument(help="A domain (reacher), task or environment id.")],
+    task: Annotated[str, typer.Argument(help=_TASK)],
     out: Out,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes of data.")] = 100,
     preset: PresetName = "default",
@@ -206,9 +208,13 @@ def learn(
 
 
 def find_task(name: str) -> TaskRow:
-    """The row of a domain (its first task), a ``domain-task`` or an environment id."""
+    """The row of a domain (its first task), a ``domain-task`` or an environment id.
+
+    ``module:`` in front of it imports a module of the user's first, which registers its bodies.
+    """
+    asked = without_module(name)
     for row in ROWS:
-        if name.removeprefix("mosim_gym:") in (row.domain, row.name, row.env_id):
+        if asked in (row.domain, row.name, row.env_id):
             return row
     valid = {row.domain for row in ROWS} | {row.name for row in ROWS}
-    raise unknown_name("domain or task", name, valid)
+    raise unknown_name("domain or task", asked, valid)

@@ -74,7 +74,8 @@ class Identified:
 def confidence(simulator: Simulator, lesson: Lesson[Pairs]) -> Identified | None:
     """How well the rows of a lesson tell the numbers of a fitted model.
 
-    ``None`` for models without numbers that mean something, and where all were told.
+    ``None`` for models without numbers that mean something, where all were told, and where the
+    model cannot tell most of the rows.
     """
     predictor = simulator.predictor
     if not isinstance(predictor, Informed) or lesson.residuals is None:
@@ -84,7 +85,9 @@ def confidence(simulator: Simulator, lesson: Lesson[Pairs]) -> Identified | None
         return None
     rows = len(lesson.train)
     learner = LevenbergMarquardt(simulator, lesson.residuals, parameters, rows)
-    normal = learner.normal_equations(thinned(lesson.train, _ROWS))
+    normal = learner.normal_equations(learner.solvable(thinned(lesson.train, _ROWS)))
+    if not normal.loss.isfinite():
+        return None
     # In units of the prior: 1 where data says as much as the prior does.
     prior = learner.precision.rsqrt()
     told = normal.curvature * (rows * normal.width / normal.loss.clamp(min=_TINY))

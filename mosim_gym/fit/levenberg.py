@@ -101,7 +101,7 @@ class LevenbergMarquardt(Generic[R]):
         weights = self.weights
         loss, gradient, curvature, width = self.normal_equations(batch)
         if not loss.isfinite():
-            batch = self._solvable(weights, batch)
+            batch = self.solvable(batch)
             loss, gradient, curvature, width = self.normal_equations(batch)
         before = loss.item()
         if not loss.isfinite():
@@ -139,12 +139,13 @@ class LevenbergMarquardt(Generic[R]):
         self._put(best)
         return before
 
-    def _solvable(self, weights: Tensor, batch: R) -> R:
+    @torch.no_grad()
+    def solvable(self, batch: R) -> R:
         """The rows that the model can tell, unless they are few: one it cannot must not end a fit.
 
         A step that loses any of them has a loss that is not finite, and is not taken.
         """
-        finite = self._residuals(weights, batch).view(len(batch), -1).isfinite().all(1)
+        finite = self._residuals(self.weights, batch).view(len(batch), -1).isfinite().all(1)
         if finite.all() or finite.double().mean() < _ENOUGH:
             return batch
         return batch.rows(torch.nonzero(finite)[:, 0])

@@ -7,6 +7,7 @@ documentation, XML reference, body / joint / geom / site, and ``mjmodel.h``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -169,6 +170,13 @@ class Tree:
             qpos0=_floats(model.qpos0),
             nv=int(model.nv),
         )
+
+    @classmethod
+    def from_mjcf(cls, path: str | Path) -> Tree:
+        """Read an MJCF (or URDF) file."""
+        import mujoco
+
+        return cls.from_mujoco(mujoco.MjModel.from_xml_path(str(path)))
 
 
 def _bodies(model: mujoco.MjModel) -> Bodies:

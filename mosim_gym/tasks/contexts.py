@@ -89,6 +89,32 @@ class Context:
                 start += part.size
 
 
+#: What a site's position holds.
+NUMBERS_A_SITE = 3
+
+
+def context_site(k: int) -> str:
+    """Name of the site that holds the k-th three numbers of an own body's context."""
+    return f"target{k}" if k else "target"
+
+
+def own_context(model: mujoco.MjModel, size: int) -> Context | None:
+    """Where bodies beyond the suite keep a context of that size: in positions of the world's sites.
+
+    Three numbers are where the site ``target`` is, so that a target is drawn where it is; what
+    goes beyond is kept by ``target1``, ``target2``, ....
+    """
+    entries = [
+        Entries(
+            "site_pos",
+            model.site(context_site(k)).id,
+            list(range(min(NUMBERS_A_SITE, size - start))),
+        )
+        for k, start in enumerate(range(0, size, NUMBERS_A_SITE))
+    ]
+    return Context(tuple(entries)) if entries else None
+
+
 def context_place(env: Environment) -> Context | None:
     """Where the task of a suite environment keeps its context; ``None`` if it has none."""
     task = type(env.task)
@@ -141,16 +167,21 @@ def _pose(body: int) -> tuple[Entries, Entries]:
     return Entries("body_pos", body, [0, 2]), Entries("body_quat", body, [0, 2])
 
 
+def _own(env: Environment) -> Context | None:
+    return own_context(env.physics.model.ptr, env.task.task.context_size)
+
+
 def _stacker(env: Environment) -> Context:
     return Context((Entries("body_pos", _named(env, "body", "target"), [0, 2]),))
 
 
-#: By module and class of the task in dm_control's suite.
+#: By module and class of the task.
 _PLACES: Mapping[tuple[str, str], Callable[[Environment], Context | None]] = {
     ("finger", "Turn"): _finger,
     ("fish", "Swim"): _geom_target([0, 1, 2]),
     ("lqr", "LQRLevel"): _lqr,
     ("manipulator", "Bring"): _manipulator,
+    ("own_env", "OwnTask"): _own,
     ("point_mass", "PointMass"): _point_mass,
     ("reacher", "Reacher"): _geom_target([0, 1]),
     ("stacker", "Stack"): _stacker,

@@ -1,6 +1,6 @@
 """Tasks as dm_control itself has them: loading, seeding, and their full state.
 
-Everything here works on a `dm_control.rl.control.Environment` of the suite.
+Everything here works on a `dm_control.rl.control.Environment`, of the suite or of a body beyond it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mosim_gym.errors import MosimError, unknown_name
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.robots.tree import Tree
 from mosim_gym.tasks.contexts import context_place
+from mosim_gym.tasks.own import OWN_BODIES
 from mosim_gym.tasks.undrawn import NoContexts
 from mosim_gym.types import Float64Array
 
@@ -33,7 +34,7 @@ _UNFELT = frozenset({"humanoid", "humanoid_CMU"})
 def load_dm_env(
     domain: str, task: str, task_kwargs: Mapping[str, Any] | None = None
 ) -> Environment:
-    """A task of dm_control's suite without its time limit (the faces truncate themselves).
+    """A task without its time limit (the faces truncate themselves).
 
     Args:
         domain: such as "reacher".
@@ -46,15 +47,23 @@ def load_dm_env(
     """
     from dm_control import suite
 
-    domains = sorted({known for known, _ in suite.ALL_TASKS})
+    known = [*suite.ALL_TASKS, *((of, one) for of, own in OWN_BODIES.items() for one in own.tasks)]
+    domains = sorted({of for of, _ in known})
     if domain not in domains:
         raise unknown_name("domain", domain, domains)
-    tasks = [known for of, known in suite.ALL_TASKS if of == domain]
+    tasks = [one for of, one in known if of == domain]
     if task not in tasks:
         raise unknown_name(f"task of {domain}", task, tasks)
+    kwargs: dict[str, Any] = {"time_limit": math.inf, **(task_kwargs or {})}
     try:
-        return suite.load(domain, task, {"time_limit": math.inf, **(task_kwargs or {})})
+        if domain in OWN_BODIES:
+            from mosim_gym.tasks.own_env import load_own
+
+            return load_own(domain, OWN_BODIES[domain], task, **kwargs)
+        return suite.load(domain, task, kwargs)
     except (TypeError, ValueError) as error:
+        if not task_kwargs:
+            raise
         raise MosimError(
             f"dm_control does not take task_kwargs={task_kwargs!r} for {domain}-{task}: {error}."
         ) from error
@@ -113,8 +122,9 @@ def substeps_of(env: Environment) -> int:
 
 
 def domain_of(env: Environment) -> str:
-    """The domain a suite environment belongs to: the name of the module of its task."""
-    return type(env.task).__module__.rpartition(".")[2]
+    """The domain an environment belongs to; in the suite, the name of the module of its task."""
+    module: str = type(env.task).__module__.rpartition(".")[2]
+    return str(getattr(env.task, "domain", module))
 
 
 def seed(env: Environment, value: int | np.random.RandomState) -> None:

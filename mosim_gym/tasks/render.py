@@ -31,7 +31,7 @@ def check_render_mode(render_mode: str | None) -> str | None:
 
 
 class SceneRenderer:
-    """Draws states of a dm_control task; the scene is loaded at the first picture.
+    """Draws states of a task; the scene is loaded at the first picture.
 
     Args:
         domain: dm_control's domain.
@@ -58,7 +58,9 @@ class SceneRenderer:
                 self._env = load_dm_env(*self._names)
                 self._env.reset()
             enter_state(self._env, fields)
-            image = self._env.physics.render(height=height, width=width, camera_id=0)
+            # A file without a camera is looked at from where MuJoCo thinks best.
+            camera = 0 if self._env.physics.model.ncam else -1
+            image = self._env.physics.render(height=height, width=width, camera_id=camera)
         except Exception as error:  # each OpenGL backend fails with errors of its own
             raise RenderingUnavailableError(
                 f"MuJoCo could not draw: {str(error).rstrip('.')}. Rendering needs OpenGL: set "

@@ -10,13 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-#: Bodies of the suite that are covered, with a task each.
+from mosim_gym.tasks.mujoco import load_dm_env
+
+#: Bodies of tasks that are covered, with a task each.
 SUITE = {
     "acrobot": "swingup",
     "cartpole": "two_poles",
     "cheetah": "run",
+    "go2": "walk",
     "hopper": "hop",
     "humanoid": "run",
+    "panda": "reach",
     "pendulum": "swingup",
     "point_mass": "easy",
     "reacher": "easy",
@@ -83,9 +87,7 @@ def mixed(integrator: str = "Euler") -> mujoco.MjModel:
 
 @cache
 def suite_model(domain: str) -> mujoco.MjModel:
-    from dm_control import suite
-
-    environment = suite.load(domain, SUITE[domain], task_kwargs={"random": 0})
+    environment = load_dm_env(domain, SUITE[domain], {"random": 0})
     environment.reset()
     return environment.physics.model.ptr
 

@@ -74,11 +74,18 @@ def test_bodies_of_the_suite_step_as_mujocos(name: str) -> None:
     model = suite_model(name)
     model.opt.tolerance, model.opt.iterations, model.opt.ls_tolerance = 0, 200, 1e-12
     states = draw(model, 16)
-    after = simulator_of(model).step(State(states.qpos, states.qvel, states.act), states.ctrl)
+    simulator, state = simulator_of(model), State(states.qpos, states.qvel, states.act)
     qpos, qvel = stepped(model, states)
     scale = np.abs(qvel).max(1, keepdims=True) + 1
-    assert np.abs((after.qvel.numpy() - qvel) / scale).max() < 1e-7
-    assert np.abs(after.qpos.numpy() - qpos).max() < 1e-7
+    with torch.inference_mode():
+        snug = simulator.step(state, states.ctrl)
+    # Of fixed size, a step may run out of iterations where a body is deep in the ground.
+    whole = simulator.step(state, states.ctrl)
+    there = whole.isfinite().numpy()
+    assert there.mean() > (0.8 if name == "go2" else 0.99)
+    for after, rows in ((snug, slice(None)), (whole, there)):
+        assert np.abs((after.qvel.numpy() - qvel) / scale)[rows].max() < 1e-7
+        assert np.abs(after.qpos.numpy() - qpos)[rows].max() < 1e-7
 
 
 @pytest.mark.parametrize("name", ["acrobot", "cheetah", "humanoid", "mixed"])
@@ -106,6 +113,15 @@ def test_without_derivatives_only_what_is_needed_is_done(name: str) -> None:
         torch.testing.assert_close(
             airborne.acceleration, expected.acceleration, rtol=1e-9, atol=1e-9, equal_nan=True
         )
+
+
+def test_rows_take_the_iterations_they_need() -> None:
+    """A step that is lost once in a hundred states ends every episode of a learned robot."""
+    model = suite_model("go2")
+    states, description = moving_states(model, 3000, steps=6000), describe(model)
+    forward = Forward(description)
+    prepared = forward.prepare(physics_of(model, description))
+    assert forward(prepared, *states, differentiable=False).converged.all()
 
 
 # Loading its own rules for derivatives, torch uses what it deprecates.

@@ -14,6 +14,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 ARGUMENTS: dict[str, tuple[int, ...]] = {
     "collect_fit_train": (20, 20, 16),
     "drop_in_dm_control": (50,),
+    "own_robot": (3, 20),
     "replay_seeded_resets": (550,),
     "shimmy_sac": (600, 640),
     "zero_shot_sac": (4,),
@@ -37,4 +38,5 @@ def test_all_examples_are_listed() -> None:
 @pytest.mark.filterwarnings("ignore:.*Box observation space:UserWarning")
 def test_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(EXAMPLES)  # as for a script that is run there
     assert load(name)(*ARGUMENTS[name]) >= 0

@@ -13,7 +13,12 @@ from mosim_gym.articulated.description import describe
 from mosim_gym.articulated.physics import physics_of
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.dynamics.articulated import Articulated
+from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.fit import fit
+from mosim_gym.fit.confidence import Identified, confidence
+from mosim_gym.fit.lessons import Lesson
+from mosim_gym.fit.losses import whitened_residuals
+from mosim_gym.fit.pairs import Pairs, make_pairs
 from mosim_gym.fit.presets import ARTICULATED, Preset
 from mosim_gym.fit.trainer import FitResult
 from tests.fit.fakes import PENDULUM
@@ -81,6 +86,28 @@ def test_what_data_tells_is_told_from_what_it_leaves_open(
     card = (tmp_path / "x" / "CARD.md").read_text()
     assert "![numbers found](identified.png)" in card and "| damping | swing |" in card
     assert (tmp_path / "x" / "identified.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_rows_that_cannot_be_told_say_nothing(
+    pendulum: Dataset, recipe: Preset, tmp_path: Path
+) -> None:
+    """As where a solver did not converge: few are left out, with most of them nothing is said."""
+    simulator = fit(pendulum, out=tmp_path / "x", preset=recipe, steps=5, progress=False).simulator
+    pairs = make_pairs(simulator, pendulum)
+
+    def told(above: float) -> Identified | None:
+        def residuals(model: Simulator, rows: Pairs) -> torch.Tensor:
+            return torch.where(rows.action > above, torch.nan, whitened_residuals(model, rows))
+
+        return confidence(simulator, Lesson(pairs, pairs, mean_square, residuals))
+
+    found = told(0.95)
+    assert found is not None and found.spread.isfinite().all()
+    assert told(-0.5) is None
+
+
+def mean_square(model: Simulator, rows: Pairs) -> torch.Tensor:
+    return whitened_residuals(model, rows).square().mean()
 
 
 def identified(result: FitResult) -> Any:

@@ -31,6 +31,8 @@ ROOMS: dict[str, set[str]] = {
     "evaluate": BASE | {"data", "dynamics", "tasks"},
     # The table of ids: rooms that are asked for a task by its name look it up here.
     "registration": {"errors", "tasks"},
+    # Adds the user's bodies to that table.
+    "user_bodies": {"errors", "robots", "tasks", "registration"},
     "envs": BASE | {"data", "dynamics", "tasks", "registration"},
     "planning": BASE | {"data", "dynamics", "tasks", "registration", "envs"},
     "rl": BASE
@@ -49,6 +51,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
         "tasks.suite_batch",
         "tasks.true_simulator",
         "tasks.make_banks",
+        "tasks.own_env",
         "tasks.render",
         "robots.tree",
         "robots.spec",

@@ -77,6 +77,10 @@ def test_wheel_holds_the_package_and_the_checkpoints_only(wheel: Path, root: Pat
     }
     assert shipped, "no checkpoint in checkpoints/"
     assert shipped <= set(names)
+    robots = {f"mosim_gym/robots/assets/{name}" for name in ("panda.xml", "go2.xml", "README.md")}
+    assert robots <= set(names)
+    licences = {name.rpartition("/")[2] for name in names if "/licenses/" in name}
+    assert licences == {"LICENSE", "LICENSE-panda.txt", "LICENSE-go2.txt"}
     assert not [name for name in names if ".run/" in name]
 
 

@@ -27,6 +27,9 @@ BODIES = [
     ("swimmer", "swimmer6"),
     # A body with activations.
     ("fish", "swim"),
+    # Bodies beyond the suite.
+    ("go2", "walk"),
+    ("panda", "reach"),
 ]
 
 

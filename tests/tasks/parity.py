@@ -19,7 +19,7 @@ from mosim_gym.tasks.base import Task
 from mosim_gym.tasks.contexts import context_place
 from mosim_gym.tasks.mujoco import load_dm_env, robot_of, seed, state_of
 from mosim_gym.types import Float64Array, State
-from tests.tasks import edges, edges_locomotion
+from tests.tasks import edges, edges_locomotion, edges_own
 
 #: Makes states close to where a task's reward changes.
 Edges = Callable[[RobotSpec, int, np.random.Generator], State]
@@ -73,6 +73,8 @@ TWINS = (
     Twin("finger", "turn_hard", "mosim_gym.tasks.finger:turn_hard", edges.finger_turn),
     Twin("fish", "swim", "mosim_gym.tasks.fish:swim", edges_locomotion.fish_swim),
     Twin("fish", "upright", "mosim_gym.tasks.fish:upright", edges_locomotion.fish_upright),
+    Twin("go2", "stand", "mosim_gym.tasks.go2:stand", edges_own.go2),
+    Twin("go2", "walk", "mosim_gym.tasks.go2:walk", edges_own.go2),
     Twin("hopper", "hop", "mosim_gym.tasks.hopper:hop", edges_locomotion.hopper),
     Twin("hopper", "stand", "mosim_gym.tasks.hopper:stand", edges_locomotion.hopper),
     Twin("humanoid", "run", "mosim_gym.tasks.humanoid:run", edges_locomotion.humanoid),
@@ -80,6 +82,7 @@ TWINS = (
          edges_locomotion.humanoid),
     Twin("humanoid", "stand", "mosim_gym.tasks.humanoid:stand", edges_locomotion.humanoid),
     Twin("humanoid", "walk", "mosim_gym.tasks.humanoid:walk", edges_locomotion.humanoid),
+    Twin("panda", "reach", "mosim_gym.tasks.panda:reach", edges_own.panda),
     Twin("pendulum", "swingup", "mosim_gym.tasks.pendulum:swingup", edges.pendulum),
     Twin("point_mass", "easy", "mosim_gym.tasks.point_mass:easy", edges.point_mass),
     Twin("point_mass", "hard", "mosim_gym.tasks.point_mass:hard", edges.point_mass),

@@ -7,7 +7,8 @@ import pytest
 from dm_control import suite
 
 from mosim_gym.registration import ROWS, find_row
-from mosim_gym.tasks.mujoco import never_draw, state_of
+from mosim_gym.tasks.mujoco import load_dm_env, never_draw, state_of
+from mosim_gym.tasks.own import OWN_BODIES
 from mosim_gym.tasks.suite_batch import SuiteBatch
 
 SEED, EPISODES = 5, 2
@@ -18,7 +19,8 @@ def flat(observation):
 
 
 def reference(row, seed):
-    env = suite.load(row.domain, row.task, task_kwargs={"random": seed})
+    load = load_dm_env if row.domain in OWN_BODIES else suite.load
+    env = load(row.domain, row.task, {"random": seed})
     never_draw(env)
     return env
 
@@ -150,9 +152,9 @@ def test_only_terrain_costs_a_model_a_row():
     assert len(SuiteBatch("quadruped", "escape", None, 2)._terrains) == 2
 
 
-CONTEXTS = ["reacher-easy", "fish-swim", "swimmer-swimmer6", "finger-turn_hard", "point_mass-hard",
-            "manipulator-bring_peg", "manipulator-insert_ball", "stacker-stack_2",
-            "lqr-lqr_2_1", "quadruped-run", "dog-walk"]  # fmt: skip
+CONTEXTS = ["reacher-easy", "panda-reach", "fish-swim", "swimmer-swimmer6", "finger-turn_hard",
+            "point_mass-hard", "manipulator-bring_peg", "manipulator-insert_ball",
+            "stacker-stack_2", "lqr-lqr_2_1", "quadruped-run", "dog-walk"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CONTEXTS)
