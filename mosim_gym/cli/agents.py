@@ -20,11 +20,20 @@ def train(
     ] = None,
     dynamics: Annotated[str, typer.Option(help="Train on: learned or mujoco.")] = "learned",
     checkpoint: CheckpointOption = None,
+    strategy: Annotated[
+        str, typer.Option(help="zero_shot (the model as it is), few_shot or on_policy.")
+    ] = "zero_shot",
+    real_steps: Annotated[
+        int | None, typer.Option(min=1, help="Real steps that few_shot and on_policy may take.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Preset of the model they learn, such as articulated.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads torch computes with.")] = 1,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Train an agent in a model and judge it in true physics."""
+    """Train an agent in a model, fixed or learned on the way, and judge it in true physics."""
     from mosim_gym.rl.report import plot_curve, result_table
     from mosim_gym.rl.train import train_agent
 
@@ -36,10 +45,14 @@ def train(
         seed=seed,
         dynamics=dynamics,
         checkpoint=checkpoint,
+        strategy=strategy,
+        real_steps=real_steps,
+        model=model,
         threads=threads,
         progress=not quiet,
     )
-    title = f"{algo.upper()} on {env_id}, dynamics={dynamics}"
+    how = f"dynamics={dynamics}" if strategy == "zero_shot" else strategy
+    title = f"{algo.upper()} on {env_id}, {how}"
     if result.curve:
         plot_curve(result.curve, result.folder / "curve.png", title)
     print(f"\n{result_table(result, title)}\nWritten to {result.folder}")

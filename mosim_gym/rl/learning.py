@@ -77,10 +77,12 @@ def learn_and_judge(
         seconds = time.perf_counter() - start
         save_agent(agent, folder / "agent.zip")
         real, model = judges.both(agent, *final)
+    # An agent in true physics has seen nothing else.
+    besides = 0 if judges.world["dynamics"] == "mujoco" else real_steps()
     result = TrainResult(
         agent=agent,
         folder=folder,
-        steps=agent.num_timesteps,
+        steps=agent.num_timesteps + besides,
         real_steps=real_steps(),
         updates=agent._n_updates,
         seconds=seconds,

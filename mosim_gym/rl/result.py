@@ -20,8 +20,8 @@ class TrainResult:
     Attributes:
         agent: the agent after the last update (not the best seen).
         folder: where everything was written.
-        steps: environment steps trained on.
-        real_steps: how many of them were in true physics; 0 for zero-shot.
+        steps: environment steps trained on, in models and in reality.
+        real_steps: how many of them were in reality; 0 for zero-shot.
         updates: gradient updates.
         seconds: wall time of training, the judgements of the curve included.
         returns_real: of the final judgement in true physics, ``(episodes,)``.

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from mosim_gym.errors import unknown_name
 from mosim_gym.rl.presets import AgentPreset
 
+#: Learning in a model as it is; there is nothing to take turns.
+ZERO_SHOT = "zero_shot"
+
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
@@ -114,7 +117,7 @@ def find_strategy(name: str, model: str | None = None) -> Strategy:
     """
     mine = [strategy for strategy in STRATEGIES if strategy.name == name]
     if not mine:
-        names = ["zero_shot", *dict.fromkeys(strategy.name for strategy in STRATEGIES)]
+        names = [ZERO_SHOT, *dict.fromkeys(strategy.name for strategy in STRATEGIES)]
         raise unknown_name("strategy", name, names)
     if model is None:
         return mine[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 from mosim_gym.envs.sb3 import make_sb3_vec_env
 from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
+from mosim_gym.fit.presets import Preset
 from mosim_gym.registration import find_env
+from mosim_gym.rl.few_steps import train_in_rounds
 from mosim_gym.rl.learning import Judges, learn_and_judge, make_run_folder
 from mosim_gym.rl.presets import AgentPreset, find_algorithm, preset_for
 from mosim_gym.rl.result import TrainResult
+from mosim_gym.rl.strategies import ZERO_SHOT, Strategy
 from mosim_gym.versions import environment_record
 
 
@@ -26,6 +30,9 @@ def train_agent(
     dynamics: str = "learned",
     checkpoint: str | None = None,
     preset: AgentPreset | None = None,
+    strategy: str | Strategy = ZERO_SHOT,
+    real_steps: int | None = None,
+    model: str | Preset | None = None,
     judgements: int = 8,
     curve_episodes: int = 5,
     final_episodes: int = 20,
@@ -45,6 +52,11 @@ def train_agent(
         dynamics: what to train on, "learned" or "mujoco".
         checkpoint: the model; the task's own by default.
         preset: settings; by default those of the algorithm, as the task wants them.
+        strategy: "zero_shot", in a model as it is; "few_shot" or "on_policy" with few real steps
+            and a model that is learned on the way, see `mosim_gym.rl.few_steps.train_in_rounds`,
+            whose settings then count instead of `updates`, `dynamics`, `checkpoint`, `preset`.
+        real_steps: budget of steps in reality; not for "zero_shot".
+        model: preset of the model that is learned on the way.
         judgements: how often to judge during training.
         curve_episodes: whole episodes a judgement of the curve.
         final_episodes: whole episodes of the final judgement.
@@ -58,6 +70,29 @@ def train_agent(
         UnknownNameError: for an unknown environment or algorithm.
         MosimError: if the run folder is not empty or cannot be written.
     """
+    if strategy != ZERO_SHOT:
+        given = {"updates": updates, "checkpoint": checkpoint, "preset": preset}
+        _refuse(given | ({} if dynamics == "learned" else {"dynamics": dynamics}), strategy)
+        if real_steps is None:
+            raise MosimError(
+                f'strategy="{_name(strategy)}" needs real_steps, such as real_steps=30_000.'
+            )
+        return train_in_rounds(
+            env_id,
+            algo,
+            strategy=strategy,
+            real_steps=real_steps,
+            model=model,
+            out=out,
+            seed=seed,
+            judgements=judgements,
+            curve_episodes=curve_episodes,
+            final_episodes=final_episodes,
+            final_seed=final_seed,
+            threads=threads,
+            progress=progress,
+        )
+    _refuse({"real_steps": real_steps, "model": model}, strategy)
     row = find_env(env_id)
     algorithm = find_algorithm(algo)
     settings = preset or preset_for(row.name, algorithm)
@@ -107,3 +142,17 @@ def train_agent(
         threads=threads,
         label=f"{algorithm.value.upper()} {name}" if progress else None,
     )
+
+
+def _refuse(given: Mapping[str, object], strategy: str | Strategy) -> None:
+    """Raise if any is given: they mean nothing to this strategy."""
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise MosimError(
+            f'{" and ".join(names)} cannot be given with strategy="{_name(strategy)}"; leave it '
+            "out."
+        )
+
+
+def _name(strategy: str | Strategy) -> str:
+    return strategy if isinstance(strategy, str) else strategy.name

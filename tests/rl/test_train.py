@@ -15,7 +15,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from mosim_gym import train_agent
 from mosim_gym.errors import MosimError
-from mosim_gym.rl import train as train_module
+from mosim_gym.rl import learning
 from mosim_gym.rl.presets import PRESETS, AgentPreset, Algorithm, preset_for
 from mosim_gym.rl.report import plot_curve, result_table
 from mosim_gym.rl.result import TrainResult
@@ -137,7 +137,7 @@ def test_presets_reach_the_updates_they_promise() -> None:
         steps = preset.total_timesteps(preset.updates)
         vector_steps = (steps - preset.learning_starts) / preset.n_envs
         assert vector_steps * preset.gradient_steps >= preset.updates
-    assert train_module.CURVE_SEED != 10_000
+    assert learning.CURVE_SEED != 10_000
 
 
 @pytest.mark.slow
