@@ -9,7 +9,7 @@ import math
 import os
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -98,6 +98,11 @@ class Dataset:
         """What the folder holds now; arrays that were read are not read again."""
         files = tuple(episode_files(self.path).values())
         return Dataset(self.path, self.metadata, files, self._cache)
+
+    def mapped(self, change: Callable[[Episode], Episode]) -> Dataset:
+        """The same with every episode changed; the files stay as they are."""
+        changed = zip(self._files, map(change, self._some_episodes()), strict=True)
+        return Dataset(self.path, self.metadata, self._files, dict(changed))
 
     def last(self, episodes: int) -> Dataset:
         """The last episodes only, 1 or more."""

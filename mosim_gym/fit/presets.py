@@ -30,6 +30,8 @@ class Preset:
         steps: optimiser steps by default, over all stages.
         patience: a stage ends early after this share of its steps without a better held-out error.
         stages: in order.
+        estimate: learn from smoothed positions where the data was recorded with noise, see
+            `mosim_gym.data.estimate`.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Preset:
     steps: int
     patience: float
     stages: tuple[Stage, ...]
+    estimate: bool = True
 
     def model_config(self, spec: RobotSpec, *, touch: bool = False) -> ModelConfig:
         """The shape of the model for this body, with a head for its touch sensors or without."""
@@ -134,6 +137,7 @@ PAPER = Preset(
         Stage(Part.CORRECTOR, share=0.3),
         Stage(Part.JOINT, share=0.2, learning_rate=0.3),
     ),
+    estimate=False,
 )
 
 #: What is tried first elsewhere, and the other baseline of every table: a plain network of raw
@@ -156,6 +160,7 @@ MLP = Preset(
     steps=20_000,
     patience=1.0,
     stages=(Stage(Part.PREDICTOR),),
+    estimate=False,
 )
 
 #: For contact-free bodies of hinges and slides: the Lagrangian is learned, exactly where the data

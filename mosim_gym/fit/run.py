@@ -11,6 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from mosim_gym.data.dataset import Dataset
+from mosim_gym.data.estimate import estimated
 from mosim_gym.dynamics.checkpoint import save_checkpoint
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
@@ -51,7 +52,8 @@ class Run:
     def __init__(self, dataset: Dataset, preset: Preset, out: Path, seed: int) -> None:
         """Split the data, make the model and learn its scales."""
         self.dataset, self.preset, self.out, self.seed = dataset, preset, out, seed
-        self.parts = dataset.split(SPLIT, seed=seed)
+        learned_from = estimated(dataset) if preset.estimate else dataset
+        self.parts = learned_from.split(SPLIT, seed=seed)
         train, held_out, self.test = self.parts
         with torch.random.fork_rng():
             torch.manual_seed(seed)
