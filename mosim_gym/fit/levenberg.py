@@ -19,6 +19,7 @@ from torch.func import functional_call, jacrev, jvp, vmap
 
 from mosim_gym.dynamics.predictors import Informed, Prior
 from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.fit.bounded import solve_within
 from mosim_gym.fit.pairs import Rows
 
 R = TypeVar("R", bound=Rows)
@@ -35,7 +36,6 @@ _INDEPENDENT = 100
 #: Longest step of a weight, in widths of its prior: what motion hardly tells yet is not thrown to
 #: the edge of what can be, from where the way back is long.
 _STRIDE = 0.5
-_PIVOTS = 30
 #: Share of a batch that must be finite.
 _ENOUGH = 0.9
 # Rows, times weights, whose derivatives are worked out at a time, and most rows: bounds memory,
@@ -226,29 +226,6 @@ class _Call(nn.Module, Generic[R]):
 
     def forward(self, batch: R) -> Tensor:
         return self._of(self.simulator, batch)
-
-
-def solve_within(matrix: Tensor, gradient: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """The s of least ``s^T matrix s / 2 - gradient^T s`` with ``low <= s <= high``.
-
-    By block principal pivoting (Judice and Pires, Computers & Operations Research 1994): what would
-    go beyond is held at its end, what would come back is let go, all at once. Should that go in
-    circles, what it is then is cut to its bounds. NaN where there is no solution.
-    """
-    side = torch.zeros_like(low)
-    step = low
-    for _ in range(_PIVOTS):
-        free = side == 0
-        step = torch.where(side > 0, high, low)
-        rest = gradient[free] - matrix[free][:, ~free] @ step[~free]
-        step[free] = torch.linalg.solve_ex(matrix[free][:, free], rest).result
-        pull = gradient - matrix @ step
-        beyond = (step > high).to(low) - (step < low).to(low)
-        wanted = torch.where(free, beyond, side * (side * pull > 0))
-        if torch.equal(wanted, side):
-            return step
-        side = wanted
-    return step.clamp(low, high)
 
 
 def _metrics(curvature: Tensor) -> tuple[Tensor, Tensor]:

@@ -252,9 +252,15 @@ class Trainer(Generic[R]):
 
 
 def steps_within(trainers: Sequence[Trainer[Any]], seconds: float) -> int:
-    """Steps of each of the trainers that fit into that time together, at least 1."""
-    times = [trainer.timed() for trainer in trainers]
-    step, evaluation = (sum(of) for of in zip(*times, strict=True))
+    """Steps of the first trainer that fit into that time with those of the others, at least 1.
+
+    The others take as large a part of their recipes' steps as it does of its own.
+    """
+    step = evaluation = 0.0
+    for trainer in trainers:
+        seconds_a_step, seconds_an_evaluation = trainer.timed()
+        step += seconds_a_step * trainer.preset.steps / trainers[0].preset.steps
+        evaluation += seconds_an_evaluation
     # Few steps are evaluated after each; many, every so often.
     most = _EVALUATIONS * max(len(trainer.preset.stages) for trainer in trainers)
     few = seconds / (step + evaluation)

@@ -40,12 +40,13 @@ class Run:
     """One fit under way.
 
     The motion is learned first and then, where the data holds any, touch readings: by trainers of
-    their own, one after the other, each with all the steps.
+    their own, one after the other; the second takes as large a part of its recipe's steps as the
+    first does of its own.
 
     Attributes:
         simulator: the model.
         trainers: of the motion and, perhaps, of the head for touch readings.
-        steps: of each trainer.
+        steps: of the first trainer.
         saved: steps of all trainers at which the state was last written.
     """
 
@@ -86,7 +87,7 @@ class Run:
 
     def train(self, progress: bool) -> LossNotFiniteError | None:
         """Take the steps; the error that ended them early, if one did."""
-        total = self.steps * len(self.trainers)
+        total = self._before(len(self.trainers))
         writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.saved)
         bar = tqdm(total=total, initial=self.saved, disable=not progress, desc="fit", unit="step")
 
@@ -107,7 +108,7 @@ class Run:
                 if index < len(self._states):
                     trainer.load_state(self._states[index])
                 try:
-                    trainer.run(self.steps, report)
+                    trainer.run(self._steps_of(index), report)
                 except LossNotFiniteError as error:
                     broken = broken or error
         except StoppedBetweenStepsError:
@@ -152,14 +153,23 @@ class Run:
     def where(self) -> str:
         """What to tell who interrupted it."""
         return (
-            f"Interrupted at step {self._done} of {self.steps * len(self.trainers)}; "
+            f"Interrupted at step {self._done} of {self._before(len(self.trainers))}; "
             f"{self.folder} holds the state of step {self.saved}."
         )
 
     @property
     def _done(self) -> int:
         """Steps taken by all trainers."""
-        return self._current * self.steps + self.trainers[self._current].progress.step
+        return self._before(self._current) + self.trainers[self._current].progress.step
+
+    def _steps_of(self, index: int) -> int:
+        """Steps of a trainer."""
+        share = self.trainers[index].preset.steps / self.preset.steps
+        return max(1, round(self.steps * share))
+
+    def _before(self, index: int) -> int:
+        """Steps of all trainers before that one."""
+        return sum(map(self._steps_of, range(index)))
 
     def _go_on(self, state: Mapping[str, Any], steps: int | None) -> None:
         where = f"the dataset at {self.dataset.path}"
@@ -175,7 +185,7 @@ class Run:
             )
         # Loaded one by one, each when its turn comes: they train parts of one model.
         self.steps, self._states = state["steps"], state["trainers"]
-        self.saved = (len(self._states) - 1) * self.steps + self._states[-1]["step"]
+        self.saved = self._before(len(self._states) - 1) + self._states[-1]["step"]
 
     def _identity(self) -> dict[str, Any]:
         """What makes a fit this fit."""

@@ -26,7 +26,7 @@ class FitResult:
     Attributes:
         path: the checkpoint's folder.
         simulator: the model, with its best weights.
-        steps: optimiser steps; where there are touch readings to learn, as many again for them.
+        steps: optimiser steps; those for touch readings, where there are any, are not counted.
         held_out_error: of the best weights, in units of the preset's loss.
         touch_error: of touch readings on the same episodes, mean squared error of log1p(newtons);
             ``None`` if the data held none.
@@ -67,7 +67,7 @@ def fit(
         out: folder of the checkpoint; a checkpoint that is there is replaced at the end.
         preset: a name (``default``, ``paper``) or a recipe.
         steps: optimiser steps; the preset's by default. Where the data holds touch readings, their
-            head is trained after the motion, by as many again (they cost less).
+            head is trained after the motion, as long a part of its own recipe.
         minutes: turned into a step count once, by timing; not with `steps`.
         seed: of weights, split and batches.
         threads: of torch; as they are by default.

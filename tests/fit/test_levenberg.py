@@ -18,7 +18,8 @@ from mosim_gym.dynamics.lagrangian import Lagrangian
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
 from mosim_gym.fit import fit
-from mosim_gym.fit.levenberg import LevenbergMarquardt, solve_within
+from mosim_gym.fit.bounded import solve_within
+from mosim_gym.fit.levenberg import LevenbergMarquardt
 from mosim_gym.fit.loop import Trainer
 from mosim_gym.fit.losses import LOSSES, whitened_residuals
 from mosim_gym.fit.pairs import Pairs, learn_scales, make_pairs
