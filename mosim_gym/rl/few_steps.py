@@ -73,8 +73,8 @@ def train_in_rounds(
 
     Raises:
         UnknownNameError: for an unknown environment, algorithm, strategy or preset.
-        MosimError: if the budget does not reach beyond the first steps, or the folder cannot be
-            used.
+        MosimError: if the budget does not reach beyond the first steps, the body has touch
+            sensors, or the folder cannot be used.
     """
     row = find_env(env_id)
     algorithm = find_algorithm(algo)
@@ -91,6 +91,11 @@ def train_in_rounds(
     # A model of the physics step is taught by physics steps.
     substeps = preset.own_integrator and row.body.n_substeps > 1
     env = reality or gym.make(row.env_id, dynamics="mujoco", substeps=substeps)
+    if env.has_wrapper_attr("robot") and env.get_wrapper_attr("robot").touch:
+        raise MosimError(
+            f"{row.env_id} observes touch sensors, which a model learned on the way does not tell "
+            'yet. Fit one that does (mosim-gym learn) and train with strategy="zero_shot".'
+        )
     make_run_folder(folder)
     settings = {
         "env_id": row.env_id,

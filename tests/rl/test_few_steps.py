@@ -140,6 +140,10 @@ def test_a_strategy_can_be_named_from_the_front_door(tmp_path: Path) -> None:
         train_agent(ENV_ID, real_steps=10_000)
     with pytest.raises(MosimError, match="real_steps is 5000; expected more than the 5000 steps"):
         train_agent(ENV_ID, strategy="on_policy", real_steps=5_000, out=tmp_path / "run")
+    with pytest.raises(MosimError, match="MoSim/hopper-hop-v0 observes touch sensors"):
+        train_agent(
+            "MoSim/hopper-hop-v0", strategy="on_policy", real_steps=9_000, out=tmp_path / "run"
+        )
     assert not (tmp_path / "run").exists()
 
 
