@@ -73,7 +73,7 @@ BODIES = (
     Body("finger", "0c3d0fbf3f2e30e4", 2, ("turn_easy", "turn_hard"), native=True),
     Body("fish", "9c98b57046d1f145", 10, ("upright", "swim"), native=True),
     Body("go2", "b703ade31f110615", 5, ("stand", "walk"), native=True),
-    Body("hopper", "9a07ec36baf2692c", 4, ("stand", "hop"), native=True),
+    Body("hopper", "9a07ec36baf2692c", 4, ("stand", "hop"), native=True, checkpoint="hopper"),
     Body(
         "humanoid", "f9b4510b6293ad92", 5, ("stand", "walk", "run", "run_pure_state"), native=True
     ),
@@ -96,7 +96,14 @@ BODIES = (
     Body("stacker", "62e2d02b27f315f9", 10, ("stack_4",)),
     Body("swimmer", "3cef514e88bfd507", 15, ("swimmer6",), native=True),
     Body("swimmer", "49b9bb81d0ddf251", 15, ("swimmer15",), native=True),
-    Body("walker", "980c8196e521498b", 10, ("stand", "walk", "run"), native=True),
+    Body(
+        "walker",
+        "980c8196e521498b",
+        10,
+        ("stand", "walk", "run"),
+        native=True,
+        checkpoint="walker",
+    ),
 )
 
 
