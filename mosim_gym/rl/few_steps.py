@@ -171,6 +171,7 @@ def _real_buffer(turns: Strategy, env: gym.Env[Any, Any], real_steps: int) -> Re
 def _agent_arguments(turns: Strategy, real: RealReplayBuffer) -> dict[str, Any]:
     preset = turns.agent
     return preset.sb3_arguments() | {
+        "learning_rate": preset.learning_rate,
         "replay_buffer_class": MixedReplayBuffer,
         "replay_buffer_kwargs": {
             "real": real,

@@ -29,7 +29,7 @@ class Strategy:
         newest_share: share of the model's batches, and of the imagined starts, that is from those.
         task_share: share of the imagined starts that is the task's own.
         real_ratio: share of the agent's batches that is real.
-        agent: the agent.
+        agent: the agent; its learning rate stays as it is.
     """
 
     name: str
