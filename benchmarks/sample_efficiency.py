@@ -5,7 +5,7 @@ types), the paper's ``few_shot`` schedule, and plain SAC in true physics with an
 Returns are of whole episodes of true physics without noise, judged on the way; they cost no step of
 the budget. Goes on where it stopped: finished runs are in the CSV and are not done again.
 
-Run: python benchmarks/sample_efficiency.py [--arm articulated ...] [--seeds 3] [--quick]
+Run: python benchmarks/sample_efficiency.py [--arm articulated ...] [--seeds 3] [--budget 7000]
 """
 
 from __future__ import annotations
@@ -149,10 +149,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="7,000 real steps of each")
+    parser.add_argument("--budget", type=int, help="real steps; by default as listed above")
     options = parser.parse_args()
     jobs = [
-        Job(options.task, arm, seed, 7_000 if options.quick else ARMS[arm][2])
+        Job(options.task, arm, seed, options.budget or ARMS[arm][2])
         for seed in range(options.first_seed, options.first_seed + options.seeds)
         for arm in options.arm
     ]
