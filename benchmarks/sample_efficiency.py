@@ -36,7 +36,7 @@ LABELS = {
     "few_shot": "the paper's few_shot, network",
     "alone": "SAC alone",
 }
-#: SB3's own settings, an update a step.
+#: SB3's sizes and an update a step; as in all arms, the learning rate falls to 0 over the run.
 PLAIN = AgentPreset(
     n_envs=1,
     horizon=1000,
@@ -119,7 +119,12 @@ def report(rows: Sequence[dict[str, Any]], task: str) -> None:
     figure = new_figure(width=9)
     axes = figure.subplots()
     for k, arm in enumerate(ARMS):
-        mine = [row for row in rows if row["arm"] == arm and row["task"] == task]
+        budget = max((int(row["budget"]) for row in rows if row["arm"] == arm), default=0)
+        mine = [
+            row
+            for row in rows
+            if (row["arm"], row["task"], int(row["budget"])) == (arm, task, budget)
+        ]
         curves = [
             np.array([point.split(":") for point in row["curve"].split()], dtype=float)
             for row in mine
@@ -138,7 +143,7 @@ def report(rows: Sequence[dict[str, Any]], task: str) -> None:
     axes.set(xlabel="real steps", ylabel="return in reality", ylim=(0, 1020), title=task)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    save_figure(figure, NAME)
+    save_figure(figure, NAME if task == "cheetah-run" else f"{NAME}_{task}")
 
 
 def main() -> None:

@@ -45,47 +45,53 @@ def smoothed(episode: Episode, spec: RobotSpec, noise: float) -> Episode:
     if not pairs:
         return episode
     at, along = (list(side) for side in zip(*pairs, strict=True))
+    rk4 = spec.integrator is Integrator.RK4
     inner_q, inner_v = episode.substep_qpos, episode.substep_qvel
     if inner_q is None or inner_v is None:
         qpos = episode.qpos.copy()
-        # MuJoCo's Euler moves positions by the new velocity; a whole control step, or another
-        # method, is nearer to the mean of both.
-        exact = spec.n_substeps == 1 and spec.integrator is not Integrator.RK4
-        qpos[:, at] = _smooth(
-            qpos[:, at], episode.qvel[:, along], spec.control_dt, noise, exact=exact
-        )
+        moves = _moves(episode.qvel[:, along], spec.physics_dt, spec.n_substeps, noise, rk4=rk4)
+        qpos[:, at] = _smooth(qpos[:, at], *moves, noise)
         return dataclasses.replace(episode, qpos=qpos)
     steps, n, nq = inner_q.shape
     fine_q = np.concatenate([episode.qpos[:1], inner_q.reshape(-1, nq)])
     fine_v = np.concatenate([episode.qvel[:1], inner_v.reshape(steps * n, -1)])
-    exact = spec.integrator is not Integrator.RK4
-    fine_q[:, at] = _smooth(fine_q[:, at], fine_v[:, along], spec.physics_dt, noise, exact=exact)
+    moves = _moves(fine_v[:, along], spec.physics_dt, 1, noise, rk4=rk4)
+    fine_q[:, at] = _smooth(fine_q[:, at], *moves, noise)
     return dataclasses.replace(
         episode, qpos=fine_q[::n].copy(), substep_qpos=fine_q[1:].reshape(inner_q.shape)
     )
 
 
-def _smooth(
-    q: Float64Array, v: Float64Array, h: float, noise: float, *, exact: bool
-) -> Float64Array:
-    """Positions ``(T, k)`` along velocities ``(T, k)``, `h` seconds apart.
+def _moves(
+    v: Float64Array, dt: float, n: int, noise: float, *, rk4: bool
+) -> tuple[Float64Array, Float64Array]:
+    """How far positions move between velocities ``(T, k)``, and the variance of that.
 
     Args:
-        q: with noise.
         v: with noise.
-        h: seconds.
-        noise: standard deviation of both.
-        exact: a position moves by exactly h times its next velocity.
+        dt: seconds a physics step.
+        n: physics steps from one to the next.
+        noise: standard deviation.
+        rk4: positions follow velocities smoothly; else each physics step moves them by dt times
+            its new velocity, as MuJoCo's Euler does.
     """
-    if exact:
-        moved = h * v[1:]
-        doubt = np.full_like(moved, (h * noise) ** 2)
-    else:
-        moved = h * (v[1:] + v[:-1]) / 2
-        # What the trapezoidal rule leaves out: h/12 times the second difference.
+    h, change = n * dt, v[1:] - v[:-1]
+    moved = h * (v[1:] + v[:-1]) / 2
+    if rk4:
+        # What the trapezoidal rule leaves out is h/12 times the second difference.
         bend = np.zeros_like(moved)
-        bend[1:] = h / 12 * (v[2:] - 2 * v[1:-1] + v[:-2])
-        doubt = (h * noise) ** 2 / 2 + bend**2
+        bend[1:] = h / 12 * (change[1:] - change[:-1])
+        return moved, (h * noise) ** 2 / 2 + bend**2
+    # Exact for one physics step, and for any number with the same change in each.
+    moved += dt / 2 * change
+    unlike = h / 2 * change if n > 1 else np.zeros_like(change)
+    return moved, (h * noise) ** 2 + unlike**2
+
+
+def _smooth(
+    q: Float64Array, moved: Float64Array, doubt: Float64Array, noise: float
+) -> Float64Array:
+    """Positions ``(T, k)`` with noise, along how they moved ``(T - 1, k)`` and its variance."""
     mean, spread = np.empty_like(q), np.empty_like(q)
     mean[0], spread[0] = q[0], noise**2
     for t in range(1, len(q)):

@@ -24,6 +24,8 @@ class Memo(Generic[T]):
         """`function` of tensors alone."""
         self._function = function
         self._key: tuple[int, ...] = ()
+        # Kept alive: else others could come to lie where these were, and be taken for them.
+        self._tensors: tuple[Tensor, ...] = ()
         self._value: T | None = None
 
     def __call__(self, *tensors: Tensor) -> T:
@@ -33,7 +35,8 @@ class Memo(Generic[T]):
             return self._function(*tensors)
         key = tuple(n for tensor in tensors for n in (tensor.data_ptr(), _version(tensor)))
         if self._value is None or key != self._key:
-            self._key, self._value = key, self._function(*tensors)
+            self._key, self._tensors = key, tensors
+            self._value = self._function(*tensors)
         return self._value
 
 

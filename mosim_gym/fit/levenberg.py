@@ -24,7 +24,7 @@ from mosim_gym.fit.pairs import Rows
 
 R = TypeVar("R", bound=Rows)
 
-_FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-14, 1e6
+_FIRST_DAMPING, _LEAST_DAMPING = 1e-3, 1e-14
 _EASE, _HARDEN, _TRIES = 1 / 5, 4.0, 12
 #: Of the largest curvature: what is below has no unit of its own.
 _FLAT = 1e-16
@@ -122,14 +122,17 @@ class LevenbergMarquardt(Generic[R]):
         best = weights
         least = objective = before + float((prior * weights.square()).sum())
         for k, metric in enumerate(_metrics(curvature)):
+            at_first = self.dampings[k]
             for _ in range(_TRIES):
                 matrix = curvature + self.dampings[k] * metric
                 tried = weights - solve_within(matrix, gradient, -stride, room)
                 after = left(tried)
                 if after < objective:
                     break
-                self.dampings[k] = min(self.dampings[k] * _HARDEN, _MOST_DAMPING)
+                self.dampings[k] *= _HARDEN
             else:
+                # Nothing is left to gain on this batch, which says nothing of the next.
+                self.dampings[k] = at_first
                 continue
             self.dampings[k] = max(self.dampings[k] * _EASE, _LEAST_DAMPING)
             if after < least:

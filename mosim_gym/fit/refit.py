@@ -13,6 +13,7 @@ from mosim_gym.fit.lessons import Lesson
 from mosim_gym.fit.losses import RESIDUALS, get_loss
 from mosim_gym.fit.pairs import Pairs, learn_scales, make_pairs
 from mosim_gym.fit.presets import Preset
+from mosim_gym.fit.stages import Part, Stage
 from mosim_gym.robots.spec import RobotSpec
 
 #: Scales follow the data whenever there is so many times more of it.
@@ -36,7 +37,7 @@ class Refit:
 
         Args:
             spec: the body.
-            preset: the recipe; its first stage is what is done.
+            preset: the recipe, without its stages: all parts learn together, from single steps.
             seed: of weights and batches.
         """
         self.preset, self.seed, self.steps = preset, seed, 0
@@ -66,7 +67,9 @@ class Refit:
             self._scaled_at = len(pairs)
         loss = self.preset.loss
         lesson = Lesson(pairs, pairs, get_loss(loss), RESIDUALS.get(loss))
-        stage = self.preset.stages[0]
+        stages = self.preset.stages
+        # What a fit learns in turns is learned together here.
+        stage = stages[0] if len(stages) == 1 else Stage(Part.JOINT)
         self.simulator.requires_grad_(False)
         for parameter in stage.parameters(self.simulator):
             parameter.requires_grad_(True)

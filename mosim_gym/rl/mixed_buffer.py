@@ -55,7 +55,7 @@ class MixedReplayBuffer(NStepReplayBuffer):
             n_envs: imagined environments.
             optimize_memory_usage: not supported.
             handle_timeout_termination: as in SB3.
-            real: what is seen in reality.
+            real: what is seen in reality; takes over device, n_steps and gamma.
             real_ratio: share of a batch that is real, as soon as there is any.
             n_steps: of the returns.
             gamma: discount a control step.
@@ -78,6 +78,8 @@ class MixedReplayBuffer(NStepReplayBuffer):
         )
         self.real_ratio = real_ratio
         self.real = real
+        # Batches are made of both.
+        real.device, real.n_steps, real.gamma = self.device, n_steps, gamma
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
         """A batch: `real_ratio` of it real, as far as there is anything of either kind."""

@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 
 from mosim_gym.errors import unknown_name
+from mosim_gym.fit.optimizers import LEVENBERG_MARQUARDT
+from mosim_gym.fit.presets import get_preset
 from mosim_gym.rl.presets import AgentPreset
 
 #: Learning in a model as it is; there is nothing to take turns.
@@ -109,8 +111,8 @@ def find_strategy(name: str, model: str | None = None) -> Strategy:
 
     Args:
         name: "few_shot" or "on_policy".
-        model: preset of the model; the strategy's own by default. One that has no settings of its
-            own is used with those of the first.
+        model: preset of the model; the strategy's own by default. Models that are solved for
+            (Levenberg-Marquardt) have other settings than networks, where there are any.
 
     Raises:
         UnknownNameError: naming those there are.
@@ -121,7 +123,6 @@ def find_strategy(name: str, model: str | None = None) -> Strategy:
         raise unknown_name("strategy", name, names)
     if model is None:
         return mine[0]
-    for strategy in mine:
-        if strategy.model == model:
-            return strategy
-    return dataclasses.replace(mine[0], model=model)
+    solved = get_preset(model).optimizer == LEVENBERG_MARQUARDT
+    alike = [s for s in mine if (get_preset(s.model).optimizer == LEVENBERG_MARQUARDT) == solved]
+    return dataclasses.replace((alike or mine)[0], model=model)

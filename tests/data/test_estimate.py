@@ -49,6 +49,17 @@ def test_most_of_the_noise_of_positions_goes(
             np.testing.assert_array_equal(found.substep_qpos[:, -1], found.qpos[1:])
 
 
+@pytest.mark.parametrize("noise", [1e-3, 3e-3])
+@pytest.mark.parametrize("domain", ["walker-walk", "hopper-hop", "acrobot-swingup"])
+def test_little_noise_is_not_made_more(domain: str, noise: float, tmp_path: Path) -> None:
+    """What velocities do not tell of the way between two states must not be believed."""
+    true = record(domain, tmp_path / "true", noise=0.0, substeps=False).episodes[0]
+    noisy = record(domain, tmp_path / "noisy", noise=noise, substeps=False)
+    seen, found = noisy.episodes[0], estimated(noisy).episodes[0]
+    before, after = (np.sqrt(((e.qpos - true.qpos) ** 2).mean()) for e in (seen, found))
+    assert after < 1.02 * before
+
+
 def test_turns_of_a_free_body_stay_as_they_are(tmp_path: Path) -> None:
     noisy = record("humanoid-run", tmp_path / "noisy", noise=NOISE, substeps=False)
     seen, found = noisy.episodes[0], estimated(noisy).episodes[0]

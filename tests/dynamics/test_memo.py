@@ -32,6 +32,14 @@ def test_it_is_worked_out_once_in_inference_mode(counted):
     assert len(calls) == 2
 
 
+def test_what_comes_to_lie_where_others_were_is_not_taken_for_them(counted):
+    """As trial weights do, one after the other."""
+    memo, _ = counted
+    with torch.inference_mode():
+        for k in range(200):
+            assert memo(torch.full((1000,), float(k)))[0] == 2 * k
+
+
 @pytest.mark.parametrize(
     "change",
     [

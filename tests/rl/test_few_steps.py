@@ -24,7 +24,13 @@ from mosim_gym.rl.few_steps import train_in_rounds
 from mosim_gym.rl.mixed_buffer import MixedReplayBuffer, RealReplayBuffer
 from mosim_gym.rl.presets import AgentPreset
 from mosim_gym.rl.reality import Reality, RecentStates
-from mosim_gym.rl.strategies import FEW_SHOT, ON_POLICY, Strategy, find_strategy
+from mosim_gym.rl.strategies import (
+    FEW_SHOT,
+    ON_POLICY,
+    ON_POLICY_ARTICULATED,
+    Strategy,
+    find_strategy,
+)
 
 ENV_ID = "MoSim/pendulum-swingup-v0"
 BOX = spaces.Box(-1.0, 1.0, (1,), np.float32)
@@ -126,6 +132,8 @@ def test_rounds_take_turns_until_the_budget_is_spent(tmp_path: Path) -> None:
     model = load_checkpoint(tmp_path / "run" / "model")
     assert model.provenance["real_steps"] == 4_000
     assert [point.real_steps for point in result.curve][-1] == 4_000
+    # The agent's file does not hold what it saw.
+    assert (tmp_path / "run" / "agent.zip").stat().st_size < 200_000
     np.testing.assert_allclose(result.returns_model, result.returns_real, atol=1.0)
 
 
@@ -144,6 +152,18 @@ def test_a_strategy_can_be_named_from_the_front_door(tmp_path: Path) -> None:
         train_agent(
             "MoSim/hopper-hop-v0", strategy="on_policy", real_steps=9_000, out=tmp_path / "run"
         )
+    short = dataclasses.replace(TURNS, first_steps=500)
+    with pytest.raises(MosimError, match="takes 1000 steps, the first fit comes after 500"):
+        train_in_rounds(ENV_ID, strategy=short, real_steps=9_000, out=tmp_path / "run")
+    with pytest.raises(MosimError, match="curve_episodes is 0; expected 1 or more"):
+        train_in_rounds(
+            ENV_ID, strategy=TURNS, real_steps=9_000, curve_episodes=0, out=tmp_path / "run"
+        )
+    other = gym.make(ENV_ID, dynamics="mujoco", obs_order="dict")
+    with pytest.raises(MosimError, match="observation_space of reality is Dict"):
+        train_in_rounds(
+            ENV_ID, strategy=TURNS, real_steps=9_000, reality=other, out=tmp_path / "run"
+        )
     assert not (tmp_path / "run").exists()
 
 
@@ -151,6 +171,7 @@ def test_strategies_have_settings_of_their_own_for_models_that_deserve_them() ->
     assert find_strategy("few_shot") is FEW_SHOT
     assert find_strategy("on_policy") is ON_POLICY
     assert find_strategy("on_policy", "articulated").agent.horizon > ON_POLICY.agent.horizon
+    assert find_strategy("on_policy", "lagrangian").refit == ON_POLICY_ARTICULATED.refit
     assert find_strategy("on_policy", "unrolled") == dataclasses.replace(
         ON_POLICY, model="unrolled"
     )
