@@ -200,7 +200,6 @@ def _make_agent(
         tensorboard_log=str(folder / "tensorboard"),
         **preset.sb3_arguments()
         | {
-            "learning_rate": preset.learning_rate,
             "replay_buffer_class": MixedReplayBuffer,
             "replay_buffer_kwargs": {"real": real, "real_ratio": turns.real_ratio, **returns},
         },
