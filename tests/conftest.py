@@ -11,13 +11,17 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import gymnasium as gym
 import hypothesis
 import numpy as np
 import pytest
 import torch
+
+from mosim_gym.registration import ROWS
+from mosim_gym.tasks.own import OWN_BODIES
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Values that mujoco reads as "no rendering".
@@ -82,3 +86,15 @@ def gl_backend() -> str:
         if run_fresh_python("-c", probe, MUJOCO_GL=backend).returncode == 0:
             return backend
     pytest.skip("neither EGL nor OSMesa works on this machine")
+
+
+@pytest.fixture
+def passing_bodies() -> Iterator[None]:
+    """Bodies that a test registers are gone after it."""
+    rows, bodies, ids = list(ROWS), dict(OWN_BODIES), set(gym.registry)
+    yield
+    ROWS[:] = rows
+    OWN_BODIES.clear()
+    OWN_BODIES.update(bodies)
+    for new in set(gym.registry) - ids:
+        del gym.registry[new]

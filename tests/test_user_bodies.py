@@ -19,7 +19,7 @@ from mosim_gym.data.episode import Episode
 from mosim_gym.data.logs import write_logs
 from mosim_gym.errors import DatasetError, MosimError, UnknownNameError
 from mosim_gym.fit import fit
-from mosim_gym.registration import ROWS, find_env, without_module
+from mosim_gym.registration import find_env, without_module
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.tasks.layout import ObservationLayout
 from mosim_gym.tasks.own import OWN_BODIES, SHIPPED
@@ -68,16 +68,7 @@ class Push:
         return measured[:, 0] > measured[:, 2]
 
 
-@pytest.fixture(autouse=True)
-def registered():
-    """Whatever is registered here is gone after the test."""
-    rows, bodies, ids = list(ROWS), dict(OWN_BODIES), set(gym.registry)
-    yield
-    ROWS[:] = rows
-    OWN_BODIES.clear()
-    OWN_BODIES.update(bodies)
-    for new in set(gym.registry) - ids:
-        del gym.registry[new]
+pytestmark = pytest.mark.usefixtures("passing_bodies")
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ def test_all_examples_are_listed() -> None:
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
+@pytest.mark.usefixtures("passing_bodies")
 @pytest.mark.filterwarnings("ignore:.*Box observation space:UserWarning")
 def test_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
