@@ -99,7 +99,7 @@ ON_POLICY_ARTICULATED = dataclasses.replace(
     ),
     first_refit=60,
     refit=4,
-    vector_steps=250,
+    vector_steps=500,
     task_share=0.5,
 )
 
