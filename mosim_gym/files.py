@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 from mosim_gym.errors import MosimError
 
@@ -67,6 +73,15 @@ def write_atomically(
 def write_text_atomically(path: Path, text: str, raises: type[MosimError] = MosimError) -> None:
     """`write_atomically` for text, as UTF-8 with line ends as they are."""
     write_atomically(path, lambda file: file.write(text.encode()), raises)
+
+
+def write_rows(path: Path, rows: Sequence[DataclassInstance]) -> None:
+    """Write dataclasses of one kind as a CSV, a row each, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(asdict(rows[0])))
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    write_text_atomically(path, text.getvalue())
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

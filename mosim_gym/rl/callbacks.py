@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm import tqdm
 
-from mosim_gym.files import write_atomically, write_text_atomically
+from mosim_gym.files import write_atomically, write_rows
 from mosim_gym.types import Float64Array
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ class JudgeCallback(BaseCallback):
         )
         best = max((p.return_real for p in self.curve), default=float("-inf"))
         self.curve.append(point)
-        self._write_curve()
+        write_rows(self.folder / "curve.csv", self.curve)
         save_agent(self.model, self.folder / "agent.zip")
         if point.return_real > best:
             save_agent(self.model, self.folder / "best_agent.zip")
@@ -114,13 +113,6 @@ class JudgeCallback(BaseCallback):
         self.logger.record("eval_model/mean_return", point.return_model)
         self.logger.dump(self.model.num_timesteps)
         return point
-
-    def _write_curve(self) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(asdict(self.curve[0])))
-        writer.writeheader()
-        writer.writerows(asdict(point) for point in self.curve)
-        write_text_atomically(self.folder / "curve.csv", text.getvalue())
 
 
 class ProgressCallback(BaseCallback):

@@ -108,6 +108,8 @@ def train_in_rounds(
         buffer = RealReplayBuffer(real_steps, env.observation_space, env.action_space, "cpu")
         buffer.robot = real.robot
         refit = Refit(real.robot, preset, seed)
+        if progress:
+            print(f"{turns.first_steps} real steps under random actions, then the first fit ...")
         with torch_threads(threads):
             real.act(turns.first_steps, real.random_policy(), buffer)
             refit.learn(real.dataset(), turns.first_refit)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from stable_baselines3.common.callbacks import BaseCallback
@@ -13,7 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.dynamics.checkpoint import save_checkpoint
 from mosim_gym.dynamics.simulator import Simulator
-from mosim_gym.files import write_text_atomically
+from mosim_gym.files import write_rows
 from mosim_gym.fit.refit import Refit
 from mosim_gym.rl.mixed_buffer import MixedReplayBuffer
 from mosim_gym.rl.reality import Reality
@@ -111,14 +109,7 @@ class Rounds(BaseCallback):
                 return_train=reality.returns[-1] if ended else float("nan"),
             )
         )
-        self._write()
-
-    def _write(self) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(asdict(self.rounds[0])))
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in self.rounds)
-        write_text_atomically(self.folder / "rounds.csv", text.getvalue())
+        write_rows(self.folder / "rounds.csv", self.rounds)
 
 
 def save_model(path: Path, refit: Refit, real_steps: int) -> Path:
