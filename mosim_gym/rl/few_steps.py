@@ -23,14 +23,14 @@ from mosim_gym.envs.sb3 import MosimVecEnv, make_sb3_vec_env
 from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
 from mosim_gym.fit.presets import Preset, get_preset
-from mosim_gym.fit.refit import Refit
 from mosim_gym.registration import TaskRow, find_env
+from mosim_gym.rl.growing_model import GrowingModel
 from mosim_gym.rl.learning import Judges, learn_and_judge, make_run_folder
 from mosim_gym.rl.mixed_buffer import MixedReplayBuffer, RealReplayBuffer
 from mosim_gym.rl.presets import Algorithm, find_algorithm
 from mosim_gym.rl.reality import Reality, RecentStates
 from mosim_gym.rl.result import TrainResult
-from mosim_gym.rl.rounds import Rounds, save_model
+from mosim_gym.rl.rounds import Rounds
 from mosim_gym.rl.strategies import Strategy, find_strategy
 from mosim_gym.tasks.mujoco import model_of
 from mosim_gym.threads import torch_threads
@@ -44,6 +44,7 @@ def train_in_rounds(
     strategy: str | Strategy = "on_policy",
     real_steps: int,
     model: str | Preset | None = None,
+    dynamics: str = "learned",
     reality: gym.Env[Any, Any] | None = None,
     out: str | Path | None = None,
     seed: int = 0,
@@ -63,6 +64,8 @@ def train_in_rounds(
         real_steps: budget of steps in reality, those before the first fit included.
         model: what is learned, a preset or its name; "articulated" is told the geometry of the
             body. The strategy's own by default.
+        dynamics: "learned", or "mujoco" to imagine in true physics: the same rounds with a perfect
+            model, to compare with. What is imagined is then no step of the budget.
         reality: an environment that reports its states and observes as `env_id` does; true physics
             by default. It is closed at the end.
         out: run folder, by default ``runs/<task>-<algo>-<strategy>-seed<seed>``; new or empty.
@@ -83,10 +86,17 @@ def train_in_rounds(
     row = find_env(env_id)
     algorithm = find_algorithm(algo)
     named = model.name if isinstance(model, Preset) else model
-    turns = find_strategy(strategy, named) if isinstance(strategy, str) else strategy
+    turns = (
+        find_strategy(strategy, named, row.name, algorithm)
+        if isinstance(strategy, str)
+        else strategy
+    )
     preset = model if isinstance(model, Preset) else _recipe(model or turns.model, row)
     _check(row, turns, real_steps, {"curve": curve_episodes, "final": final_episodes})
-    name = f"{row.domain}-{row.task}-{algorithm}-{turns.name}-seed{seed}"
+    if dynamics not in ("learned", "mujoco"):
+        raise MosimError(f"dynamics is {dynamics!r}; expected learned or mujoco.")
+    suffix = "" if dynamics == "learned" else f"-{dynamics}"
+    name = f"{row.domain}-{row.task}-{algorithm}-{turns.name}{suffix}-seed{seed}"
     folder = Path("runs") / name if out is None else Path(out)
     # A model of the physics step is taught by physics steps, where there are any to see.
     substeps = reality is None and preset.own_integrator and row.body.n_substeps > 1
@@ -99,6 +109,7 @@ def train_in_rounds(
         "seed": seed,
         "real_steps": real_steps,
         "strategy": asdict(turns),
+        "dynamics": dynamics,
         "model": preset.to_json(),
         "environment": environment_record(),
     }
@@ -107,35 +118,36 @@ def train_in_rounds(
     try:
         buffer = RealReplayBuffer(real_steps, env.observation_space, env.action_space, "cpu")
         buffer.robot = real.robot
-        refit = Refit(real.robot, preset, seed)
         if progress:
             print(f"{turns.first_steps} real steps under random actions, then the first fit ...")
+        world: dict[str, Any] = {"dynamics": dynamics, "state_info": False}
+        growing = None
         with torch_threads(threads):
             real.act(turns.first_steps, real.random_policy(), buffer)
-            refit.learn(real.dataset(), turns.first_refit)
-        world = {
-            "dynamics": "learned",
-            "checkpoint": str(save_model(folder / "model", refit, real.steps)),
-            "state_info": False,
-        }
+            if dynamics == "learned":
+                growing = GrowingModel(real.robot, preset, turns, seed, folder)
+                growing.begin(real.dataset(), real.steps)
+                world["checkpoint"] = str(growing.path)
         imagined = make_sb3_vec_env(
             row.env_id, n_envs=turns.agent.n_envs, seed=seed, horizon=turns.agent.horizon, **world
         )
         imagined.env_method("set_reset_source", _starts(turns, buffer))
         agent = _make_agent(algorithm, imagined, turns, buffer, seed, folder)
-        engine = cast(MosimVecEnv, imagined.unwrapped).world.engine
-        assert isinstance(engine, LearnedEngine)
-        rounds = Rounds(real, refit, turns, real_steps, folder, engine.simulator)
-        # One more than there are real steps for: the last model is learned in, too.
-        n_rounds = 1 + -(-(real_steps - turns.first_steps) // turns.round_steps)
+        if growing is not None:
+            engine = cast(MosimVecEnv, imagined.unwrapped).world.engine
+            assert isinstance(engine, LearnedEngine)
+            growing.attach(engine.simulator)
+        rounds = Rounds(real, turns, real_steps, folder, growing)
+        vector_steps = turns.rounds(real_steps) * turns.steps_a_round(real_steps)
         return learn_and_judge(
             agent,
             imagined,
             Judges(row.env_id, world),
             folder,
-            total=n_rounds * turns.vector_steps * turns.agent.n_envs,
-            every=max(1, n_rounds * turns.round_updates // max(1, judgements)),
+            total=vector_steps * turns.agent.n_envs,
+            every=max(1, vector_steps * turns.agent.gradient_steps // max(1, judgements)),
             real_steps=lambda: real.steps,
+            separate=True,
             curve_episodes=curve_episodes,
             final=(final_episodes, final_seed),
             threads=threads,

@@ -34,6 +34,7 @@ def learn_and_judge(
     total: int,
     every: int,
     real_steps: Callable[[], int],
+    separate: bool,
     curve_episodes: int,
     final: tuple[int, int],
     threads: int | None,
@@ -50,6 +51,7 @@ def learn_and_judge(
         total: environment steps.
         every: updates between judgements of the curve.
         real_steps: how many there are so far.
+        separate: whether those come besides the environment's steps.
         curve_episodes: whole episodes a judgement of the curve.
         final: whole episodes of the final judgement, and its seed.
         threads: of torch; ``None`` for as many as it has now.
@@ -77,8 +79,7 @@ def learn_and_judge(
         seconds = time.perf_counter() - start
         save_agent(agent, folder / "agent.zip")
         real, model = judges.both(agent, *final)
-    # An agent in true physics has seen nothing else.
-    besides = 0 if judges.world["dynamics"] == "mujoco" else real_steps()
+    besides = real_steps() if separate else 0
     result = TrainResult(
         agent=agent,
         folder=folder,

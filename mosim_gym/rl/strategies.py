@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mosim_gym.errors import unknown_name
 from mosim_gym.fit.optimizers import LEVENBERG_MARQUARDT
 from mosim_gym.fit.presets import get_preset
-from mosim_gym.rl.presets import AgentPreset
+from mosim_gym.rl.presets import AgentPreset, Algorithm, preset_for
 
 #: Learning in a model as it is; there is nothing to take turns.
 ZERO_SHOT = "zero_shot"
@@ -26,7 +26,8 @@ class Strategy:
         first_refit: optimiser steps of the model on the first data.
         refit: and a round.
         vector_steps: steps of all imagined rows a round; each is followed by
-            `agent.gradient_steps` updates.
+            `agent.gradient_steps` updates. None: as many as spend the agent's own budget of
+            updates evenly over the rounds, so that more real steps mean shorter rounds.
         newest: real steps that count as new.
         newest_share: share of the model's batches, and of the imagined starts, that is from those.
         task_share: share of the imagined starts that is the task's own.
@@ -41,16 +42,22 @@ class Strategy:
     round_steps: int = 1_000
     first_refit: int = 3_000
     refit: int = 150
-    vector_steps: int = 40
+    vector_steps: int | None = 40
     newest: int = 10_000
     newest_share: float = 0.5
     task_share: float = 0.0
     real_ratio: float = 0.1
 
-    @property
-    def round_updates(self) -> int:
-        """Updates of the agent a round."""
-        return self.vector_steps * self.agent.gradient_steps
+    def rounds(self, real_steps: int) -> int:
+        """Rounds of a run; one more than there are real steps for: the last model counts, too."""
+        return 1 + -(-(real_steps - self.first_steps) // self.round_steps)
+
+    def steps_a_round(self, real_steps: int) -> int:
+        """Steps of all imagined rows a round of a run with so many real steps."""
+        if self.vector_steps is not None:
+            return self.vector_steps
+        updates = -(-self.agent.updates // self.rounds(real_steps))
+        return -(-updates // self.agent.gradient_steps)
 
 
 _SAC = AgentPreset(
@@ -84,35 +91,32 @@ FEW_SHOT = Strategy(
 ON_POLICY = Strategy(name="on_policy", model="default", agent=_SAC)
 
 #: The same with a model that is told the geometry: some thousand steps make it exact enough for
-#: whole episodes, so that what is imagined is what would be.
+#: whole episodes, so that an agent learns as it would in a model that was finished before. Its
+#: settings are those of the task (`mosim_gym.rl.presets.preset_for`), see `find_strategy`.
 ON_POLICY_ARTICULATED = dataclasses.replace(
     ON_POLICY,
     model="articulated",
-    agent=dataclasses.replace(
-        _SAC,
-        horizon=500,
-        gradient_steps=16,
-        learning_rate=5e-4,
-        n_steps=3,
-        ent_coef="auto_0.05",
-        buffer_size=400_000,
-    ),
-    first_refit=60,
-    refit=4,
-    vector_steps=500,
+    agent=preset_for("", Algorithm.SAC),
+    first_refit=40,
+    refit=2,
+    vector_steps=None,
     task_share=0.5,
 )
 
 STRATEGIES = (FEW_SHOT, ON_POLICY, ON_POLICY_ARTICULATED)
 
 
-def find_strategy(name: str, model: str | None = None) -> Strategy:
+def find_strategy(
+    name: str, model: str | None = None, task: str = "", algorithm: Algorithm = Algorithm.SAC
+) -> Strategy:
     """The strategy of that name, for a model of that preset.
 
     Args:
         name: "few_shot" or "on_policy".
         model: preset of the model; the strategy's own by default. Models that are solved for
             (Levenberg-Marquardt) have other settings than networks, where there are any.
+        task: such as "cheetah-run"; agents in models that are solved for are those of the task.
+        algorithm: of those agents.
 
     Raises:
         UnknownNameError: naming those there are.
@@ -123,6 +127,13 @@ def find_strategy(name: str, model: str | None = None) -> Strategy:
         raise unknown_name("strategy", name, names)
     if model is None:
         return mine[0]
-    solved = get_preset(model).optimizer == LEVENBERG_MARQUARDT
-    alike = [s for s in mine if (get_preset(s.model).optimizer == LEVENBERG_MARQUARDT) == solved]
-    return dataclasses.replace((alike or mine)[0], model=model)
+    solved = _is_solved_for(model)
+    alike = [s for s in mine if _is_solved_for(s.model) == solved]
+    found = dataclasses.replace((alike or mine)[0], model=model)
+    if found.vector_steps is None:
+        found = dataclasses.replace(found, agent=preset_for(task, algorithm))
+    return found
+
+
+def _is_solved_for(model: str) -> bool:
+    return get_preset(model).optimizer == LEVENBERG_MARQUARDT

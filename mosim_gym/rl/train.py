@@ -54,7 +54,7 @@ def train_agent(
         preset: settings; by default those of the algorithm, as the task wants them.
         strategy: "zero_shot", in a model as it is; "few_shot" or "on_policy" with few real steps
             and a model that is learned on the way, see `mosim_gym.rl.few_steps.train_in_rounds`,
-            whose settings then count instead of `updates`, `dynamics`, `checkpoint`, `preset`.
+            whose settings then count instead of `updates`, `checkpoint`, `preset`.
         real_steps: budget of steps in reality; not for "zero_shot".
         model: preset of the model that is learned on the way.
         judgements: how often to judge during training.
@@ -71,8 +71,7 @@ def train_agent(
         MosimError: if the run folder is not empty or cannot be written.
     """
     if strategy != ZERO_SHOT:
-        given = {"updates": updates, "checkpoint": checkpoint, "preset": preset}
-        _refuse(given | ({} if dynamics == "learned" else {"dynamics": dynamics}), strategy)
+        _refuse({"updates": updates, "checkpoint": checkpoint, "preset": preset}, strategy)
         if real_steps is None:
             raise MosimError(
                 f'strategy="{_name(strategy)}" needs real_steps, such as real_steps=30_000.'
@@ -83,6 +82,7 @@ def train_agent(
             strategy=strategy,
             real_steps=real_steps,
             model=model,
+            dynamics=dynamics,
             out=out,
             seed=seed,
             judgements=judgements,
@@ -137,6 +137,7 @@ def train_agent(
         total=total,
         every=max(1, updates // max(1, judgements)),
         real_steps=lambda: agent.num_timesteps if dynamics == "mujoco" else 0,
+        separate=False,
         curve_episodes=curve_episodes,
         final=(final_episodes, final_seed),
         threads=threads,

@@ -22,7 +22,7 @@ from mosim_gym.fit.presets import LAGRANGIAN
 from mosim_gym.fit.refit import Refit
 from mosim_gym.rl.few_steps import train_in_rounds
 from mosim_gym.rl.mixed_buffer import MixedReplayBuffer, RealReplayBuffer
-from mosim_gym.rl.presets import AgentPreset
+from mosim_gym.rl.presets import AgentPreset, Algorithm, preset_for
 from mosim_gym.rl.reality import Reality, RecentStates
 from mosim_gym.rl.strategies import (
     FEW_SHOT,
@@ -137,6 +137,27 @@ def test_rounds_take_turns_until_the_budget_is_spent(tmp_path: Path) -> None:
     np.testing.assert_allclose(result.returns_model, result.returns_real, atol=1.0)
 
 
+def test_a_perfect_model_takes_the_same_turns(tmp_path: Path) -> None:
+    result = train_agent(
+        ENV_ID,
+        strategy=TURNS,
+        real_steps=3_000,
+        dynamics="mujoco",
+        out=tmp_path / "run",
+        judgements=1,
+        curve_episodes=1,
+        final_episodes=2,
+        progress=False,
+    )
+    assert result.real_steps == 3_000 and result.steps == 3_000 + 2 * 10 * 8
+    with (tmp_path / "run" / "rounds.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["model_error"], row["model_updates"]) == ("nan", "0")
+    assert not (tmp_path / "run" / "model").exists()
+    # The same episodes, in the same physics.
+    np.testing.assert_array_equal(result.returns_model, result.returns_real)
+
+
 def test_a_strategy_can_be_named_from_the_front_door(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="Unknown strategy.*Did you mean 'on_policy'"):
         train_agent(ENV_ID, strategy="on_polcy", real_steps=10_000)
@@ -152,6 +173,8 @@ def test_a_strategy_can_be_named_from_the_front_door(tmp_path: Path) -> None:
         train_agent(
             "MoSim/hopper-hop-v0", strategy="on_policy", real_steps=9_000, out=tmp_path / "run"
         )
+    with pytest.raises(MosimError, match="dynamics is 'true'; expected learned or mujoco"):
+        train_agent(ENV_ID, strategy=TURNS, real_steps=9_000, dynamics="true")
     short = dataclasses.replace(TURNS, first_steps=500)
     with pytest.raises(MosimError, match="takes 1000 steps, the first fit comes after 500"):
         train_in_rounds(ENV_ID, strategy=short, real_steps=9_000, out=tmp_path / "run")
@@ -170,7 +193,14 @@ def test_a_strategy_can_be_named_from_the_front_door(tmp_path: Path) -> None:
 def test_strategies_have_settings_of_their_own_for_models_that_deserve_them() -> None:
     assert find_strategy("few_shot") is FEW_SHOT
     assert find_strategy("on_policy") is ON_POLICY
-    assert find_strategy("on_policy", "articulated").agent.horizon > ON_POLICY.agent.horizon
+    articulated = find_strategy("on_policy", "articulated", "cheetah-run")
+    assert articulated.agent == preset_for("cheetah-run", Algorithm.SAC)
+    # The agent's own budget of updates, spread evenly over as many rounds as there are.
+    for real_steps, rounds in ((10_000, 6), (30_000, 26)):
+        assert articulated.rounds(real_steps) == rounds
+        steps = rounds * articulated.steps_a_round(real_steps)
+        updates = steps * articulated.agent.gradient_steps
+        assert 0 <= updates - articulated.agent.updates <= 8 * rounds
     assert find_strategy("on_policy", "lagrangian").refit == ON_POLICY_ARTICULATED.refit
     assert find_strategy("on_policy", "unrolled") == dataclasses.replace(
         ON_POLICY, model="unrolled"

@@ -1,0 +1,82 @@
+"""The model of a run with few real steps: learned anew from what was seen, round by round."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mosim_gym.data.dataset import Dataset
+from mosim_gym.dynamics.checkpoint import save_checkpoint
+from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.fit.presets import Preset
+from mosim_gym.fit.refit import Refit
+from mosim_gym.rl.strategies import Strategy
+from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.versions import installed_versions
+
+
+class GrowingModel:
+    """A model under training, its checkpoint, and the copy that an agent's rows are stepped by.
+
+    Attributes:
+        path: of the checkpoint, written after every round.
+        refit: the model and how it learns.
+    """
+
+    def __init__(
+        self, robot: RobotSpec, preset: Preset, strategy: Strategy, seed: int, folder: Path
+    ) -> None:
+        """Make an untrained model.
+
+        Args:
+            robot: the body.
+            preset: the recipe.
+            strategy: how much is learned when.
+            seed: of weights and batches.
+            folder: of the run; the checkpoint is its ``model``.
+        """
+        self.path = folder / "model"
+        self.refit = Refit(robot, preset, seed)
+        self._strategy = strategy
+        self._imagined: Simulator | None = None
+
+    def begin(self, data: Dataset, real_steps: int) -> None:
+        """Learn from the first data."""
+        self.refit.learn(data, self._strategy.first_refit)
+        self._save(real_steps)
+
+    def attach(self, imagined: Simulator) -> None:
+        """From now on let this simulator be what was learned last."""
+        self._imagined = imagined
+
+    def error(self, data: Dataset) -> float:
+        """One-step loss on data, in units of the preset's loss."""
+        return self.refit.error(data)
+
+    def learn(self, data: Dataset, real_steps: int) -> None:
+        """Learn from all data there is now, the newest preferred."""
+        strategy = self._strategy
+        self.refit.learn(
+            data, strategy.refit, newest=strategy.newest, newest_share=strategy.newest_share
+        )
+        self._save(real_steps)
+        if self._imagined is not None:
+            self._imagined.load_state_dict(self.refit.simulator.state_dict())
+
+    def _save(self, real_steps: int) -> None:
+        """Write the checkpoint; nobody has judged it."""
+        refit = self.refit
+        name = refit.simulator.spec.name
+        card = (
+            f"# {name}: a model under training\n\nLearned from {real_steps} real steps by the "
+            f"preset `{refit.preset.name}`, {refit.steps} optimiser steps; not judged on episodes "
+            "of its own. `mosim-gym evaluate` does.\n"
+        )
+        provenance = {
+            "command": "train_in_rounds",
+            "preset": refit.preset.to_json(),
+            "seed": refit.seed,
+            "steps": refit.steps,
+            "real_steps": real_steps,
+            "versions": installed_versions(),
+        }
+        save_checkpoint(self.path, refit.simulator, acceptance={}, provenance=provenance, card=card)
