@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -45,7 +47,7 @@ class Refit:
             torch.manual_seed(seed)
             self.simulator = Simulator(spec, preset.model_config(spec))
         self._scaled_at = 0
-        self._learner_state: dict[str, object] | None = None
+        self._learner_state: dict[str, Any] | None = None
 
     def learn(
         self, data: Dataset, steps: int, *, newest: int = 0, newest_share: float = 0.0
@@ -87,6 +89,21 @@ class Refit:
         self._learner_state = learner.state()
         self.simulator.requires_grad_(False)
         return sum(losses) / max(1, len(losses))
+
+    def state(self) -> dict[str, Any]:
+        """All that `load_state` needs, nested tensors and numbers."""
+        return {
+            "weights": self.simulator.state_dict(),
+            "learner": self._learner_state,
+            "steps": self.steps,
+            "scaled_at": self._scaled_at,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.simulator.load_state_dict(state["weights"])
+        self._learner_state = state["learner"]
+        self.steps, self._scaled_at = state["steps"], state["scaled_at"]
 
     @torch.inference_mode()
     def error(self, data: Dataset) -> float:

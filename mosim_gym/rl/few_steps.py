@@ -12,29 +12,31 @@ from pathlib import Path
 from typing import Any, cast
 
 import gymnasium as gym
-from stable_baselines3.common.buffers import NStepReplayBuffer
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecEnv
 
 from mosim_gym.articulated.description import describe
 from mosim_gym.envs.learned import LearnedEngine
-from mosim_gym.envs.resets import MixedResets, ReplayResets, ResetSource, TaskResets
 from mosim_gym.envs.sb3 import MosimVecEnv, make_sb3_vec_env
-from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
 from mosim_gym.fit.presets import Preset, get_preset
 from mosim_gym.registration import TaskRow, find_env
+from mosim_gym.rl.callbacks import CurvePoint
 from mosim_gym.rl.growing_model import GrowingModel
+from mosim_gym.rl.imagination import make_agent, starts
 from mosim_gym.rl.learning import Judges, learn_and_judge, make_run_folder
-from mosim_gym.rl.mixed_buffer import MixedReplayBuffer, RealReplayBuffer
-from mosim_gym.rl.presets import Algorithm, find_algorithm
-from mosim_gym.rl.reality import Reality, RecentStates
-from mosim_gym.rl.result import TrainResult
+from mosim_gym.rl.mixed_buffer import RealReplayBuffer
+from mosim_gym.rl.presets import find_algorithm
+from mosim_gym.rl.reality import Reality
+from mosim_gym.rl.refusals import check_numbers, check_reality, check_same_run
+from mosim_gym.rl.result import Round, TrainResult
 from mosim_gym.rl.rounds import Rounds
+from mosim_gym.rl.run_state import RunState
 from mosim_gym.rl.strategies import Strategy, find_strategy
 from mosim_gym.tasks.mujoco import model_of
 from mosim_gym.threads import torch_threads
 from mosim_gym.versions import environment_record
+
+#: Imagined rows of a run that goes on start from other draws than before.
+_SEED_STRIDE = 1_000_003
 
 
 def train_in_rounds(
@@ -47,6 +49,7 @@ def train_in_rounds(
     dynamics: str = "learned",
     reality: gym.Env[Any, Any] | None = None,
     out: str | Path | None = None,
+    resume: bool = False,
     seed: int = 0,
     judgements: int = 8,
     curve_episodes: int = 5,
@@ -68,7 +71,10 @@ def train_in_rounds(
             model, to compare with. What is imagined is then no step of the budget.
         reality: an environment that reports its states and observes as `env_id` does; true physics
             by default. It is closed at the end.
-        out: run folder, by default ``runs/<task>-<algo>-<strategy>-seed<seed>``; new or empty.
+        out: run folder, by default ``runs/<task>-<algo>-<strategy>-seed<seed>``; new or empty,
+            unless resumed.
+        resume: go on with the unfinished run in the folder, from the end of its last round; a new
+            one if there is none. Imagined and real episodes begin anew there.
         seed: of all.
         judgements: how often to judge in true physics during training; costs no real steps of the
             budget, and nothing is learned from it.
@@ -92,17 +98,15 @@ def train_in_rounds(
         else strategy
     )
     preset = model if isinstance(model, Preset) else _recipe(model or turns.model, row)
-    _check(row, turns, real_steps, {"curve": curve_episodes, "final": final_episodes})
-    if dynamics not in ("learned", "mujoco"):
-        raise MosimError(f"dynamics is {dynamics!r}; expected learned or mujoco.")
+    episodes = {"curve": curve_episodes, "final": final_episodes}
+    check_numbers(row, turns, real_steps, episodes, dynamics)
     suffix = "" if dynamics == "learned" else f"-{dynamics}"
     name = f"{row.domain}-{row.task}-{algorithm}-{turns.name}{suffix}-seed{seed}"
     folder = Path("runs") / name if out is None else Path(out)
     # A model of the physics step is taught by physics steps, where there are any to see.
     substeps = reality is None and preset.own_integrator and row.body.n_substeps > 1
     env = reality or gym.make(row.env_id, dynamics="mujoco", substeps=substeps)
-    _check_reality(env, row)
-    make_run_folder(folder)
+    check_reality(env, row)
     settings = {
         "env_id": row.env_id,
         "algorithm": algorithm.value,
@@ -113,31 +117,51 @@ def train_in_rounds(
         "model": preset.to_json(),
         "environment": environment_record(),
     }
-    write_json(folder / "config.json", settings)
+    run = RunState(folder)
+    saved = None
+    if resume and run.file.exists():
+        check_same_run(folder / "config.json", settings)
+        saved = run.read()
+    else:
+        make_run_folder(folder)
+        write_json(folder / "config.json", settings)
     real = Reality(env, folder / "real", policy=turns.name, seed=seed, substeps=substeps)
     try:
         buffer = RealReplayBuffer(real_steps, env.observation_space, env.action_space, "cpu")
         buffer.robot = real.robot
-        if progress:
-            print(f"{turns.first_steps} real steps under random actions, then the first fit ...")
-        world: dict[str, Any] = {"dynamics": dynamics, "state_info": False}
         growing = None
+        if dynamics == "learned":
+            growing = GrowingModel(real.robot, preset, turns, seed, folder)
         with torch_threads(threads):
-            real.act(turns.first_steps, real.random_policy(), buffer)
-            if dynamics == "learned":
-                growing = GrowingModel(real.robot, preset, turns, seed, folder)
-                growing.begin(real.dataset(), real.steps)
-                world["checkpoint"] = str(growing.path)
+            if saved is None:
+                _begin(real, growing, turns, buffer, progress)
+            else:
+                _go_on(real, growing, buffer, folder, saved)
+        world: dict[str, Any] = {"dynamics": dynamics, "state_info": False}
+        if growing is not None:
+            world["checkpoint"] = str(growing.path)
+        rounds = [] if saved is None else [Round(**row) for row in saved["rounds"]]
+        curve = [] if saved is None else [CurvePoint(**point) for point in saved["curve"]]
         imagined = make_sb3_vec_env(
-            row.env_id, n_envs=turns.agent.n_envs, seed=seed, horizon=turns.agent.horizon, **world
+            row.env_id,
+            n_envs=turns.agent.n_envs,
+            seed=seed + _SEED_STRIDE * len(rounds),
+            horizon=turns.agent.horizon,
+            **world,
         )
-        imagined.env_method("set_reset_source", _starts(turns, buffer))
-        agent = _make_agent(algorithm, imagined, turns, buffer, seed, folder)
+        imagined.env_method("set_reset_source", starts(turns, buffer))
+        agent = make_agent(algorithm, imagined, turns, buffer, seed, folder)
+        if saved is not None:
+            run.restore(saved, agent)
         if growing is not None:
             engine = cast(MosimVecEnv, imagined.unwrapped).world.engine
             assert isinstance(engine, LearnedEngine)
             growing.attach(engine.simulator)
-        rounds = Rounds(real, turns, real_steps, folder, growing)
+
+        def save() -> None:
+            run.write(agent, real, growing, rounds, curve)
+
+        callback = Rounds(real, turns, real_steps, folder, growing, save, rounds)
         vector_steps = turns.rounds(real_steps) * turns.steps_a_round(real_steps)
         return learn_and_judge(
             agent,
@@ -152,75 +176,40 @@ def train_in_rounds(
             final=(final_episodes, final_seed),
             threads=threads,
             label=f"{algorithm.value.upper()} {name}" if progress else None,
-            callbacks=[rounds],
+            callbacks=[callback],
+            curve=curve,
         )
     finally:
         real.close()
 
 
-def _check(row: TaskRow, turns: Strategy, real_steps: int, episodes: dict[str, int]) -> None:
-    """Raise if these numbers lead nowhere."""
-    for what, count in episodes.items():
-        if count < 1:
-            raise MosimError(f"{what}_episodes is {count}; expected 1 or more.")
-    if real_steps <= turns.first_steps:
-        raise MosimError(
-            f"real_steps is {real_steps}; expected more than the {turns.first_steps} steps that "
-            f"{turns.name} takes before its first fit."
-        )
-    limit = row.max_episode_steps
-    if limit is None or limit > turns.first_steps:
-        raise MosimError(
-            f"An episode of {row.env_id} takes {limit or 'unlimited'} steps, the first fit comes "
-            f"after {turns.first_steps}; models learn from whole episodes. Give a strategy with "
-            "larger first_steps."
-        )
-
-
-def _check_reality(env: gym.Env[Any, Any], row: TaskRow) -> None:
-    """Raise if what is seen there is not what is imagined."""
-    if env.has_wrapper_attr("robot") and env.get_wrapper_attr("robot").touch:
-        raise MosimError(
-            f"{row.env_id} observes touch sensors, which a model learned on the way does not tell "
-            'yet. Fit one that does (mosim-gym learn) and train with strategy="zero_shot".'
-        )
-    ours = gym.make(row.env_id, dynamics="mujoco")
-    try:
-        for name in ("observation_space", "action_space"):
-            given, expected = getattr(env, name), getattr(ours, name)
-            if given != expected:
-                raise MosimError(
-                    f"The {name} of reality is {given}; expected that of {row.env_id}, {expected}: "
-                    'observations in dm_control\'s own order (obs_order="native"), float32.'
-                )
-    finally:
-        ours.close()
-
-
-def _make_agent(
-    algorithm: Algorithm,
-    imagined: VecEnv,
+def _begin(
+    real: Reality,
+    growing: GrowingModel | None,
     turns: Strategy,
-    real: RealReplayBuffer,
-    seed: int,
+    buffer: RealReplayBuffer,
+    progress: bool,
+) -> None:
+    """The first real steps, and the first fit."""
+    if progress:
+        print(f"{turns.first_steps} real steps under random actions, then the first fit ...")
+    real.act(turns.first_steps, real.random_policy(), buffer)
+    if growing is not None:
+        growing.begin(real.dataset(), real.steps)
+
+
+def _go_on(
+    real: Reality,
+    growing: GrowingModel | None,
+    buffer: RealReplayBuffer,
     folder: Path,
-) -> OffPolicyAlgorithm:
-    preset = turns.agent
-    returns = {"n_steps": preset.n_steps, "gamma": preset.gamma}
-    agent = algorithm.sb3_class(
-        "MlpPolicy",
-        imagined,
-        seed=seed,
-        tensorboard_log=str(folder / "tensorboard"),
-        **preset.sb3_arguments()
-        | {
-            "replay_buffer_class": MixedReplayBuffer,
-            "replay_buffer_kwargs": {"real": real, "real_ratio": turns.real_ratio, **returns},
-        },
-    )
-    # What is saved with the agent: not all that was seen.
-    agent.replay_buffer_class, agent.replay_buffer_kwargs = NStepReplayBuffer, returns
-    return agent
+    saved: dict[str, Any],
+) -> None:
+    """Be where a run was when it was last written."""
+    buffer.load(folder / saved["real"])
+    real.go_on(**saved["reality"])
+    if growing is not None:
+        growing.go_on(saved["model"], real.steps)
 
 
 def _recipe(model: str, row: TaskRow) -> Preset:
@@ -229,11 +218,3 @@ def _recipe(model: str, row: TaskRow) -> Preset:
     if preset.model.predictor != "articulated":
         return preset
     return preset.told(describe(model_of(row.domain, row.task)).to_json())
-
-
-def _starts(turns: Strategy, buffer: RealReplayBuffer) -> ResetSource:
-    """Where imagined episodes start."""
-    seen = ReplayResets(RecentStates(buffer, turns.newest, turns.newest_share))
-    if not turns.task_share:
-        return seen
-    return MixedResets({seen: 1 - turns.task_share, TaskResets(): turns.task_share})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.dynamics.checkpoint import save_checkpoint
@@ -42,6 +44,11 @@ class GrowingModel:
     def begin(self, data: Dataset, real_steps: int) -> None:
         """Learn from the first data."""
         self.refit.learn(data, self._strategy.first_refit)
+        self._save(real_steps)
+
+    def go_on(self, state: Mapping[str, Any], real_steps: int) -> None:
+        """Be the model that `Refit.state` was of."""
+        self.refit.load_state(state)
         self._save(real_steps)
 
     def attach(self, imagined: Simulator) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
-from mosim_gym.rl.callbacks import JudgeCallback, ProgressCallback, save_agent
+from mosim_gym.rl.callbacks import CurvePoint, JudgeCallback, ProgressCallback, save_agent
 from mosim_gym.rl.evaluate import Agent, evaluate_agent, true_starts
 from mosim_gym.rl.result import TrainResult, summary
 from mosim_gym.threads import torch_threads
@@ -40,6 +40,7 @@ def learn_and_judge(
     threads: int | None,
     label: str | None,
     callbacks: Sequence[BaseCallback] = (),
+    curve: list[CurvePoint] | None = None,
 ) -> TrainResult:
     """Let an agent learn in the environment it was made with, judge it, write what it led to.
 
@@ -57,19 +58,31 @@ def learn_and_judge(
         threads: of torch; ``None`` for as many as it has now.
         label: of the progress bar; ``None`` for none.
         callbacks: further ones, called first.
+        curve: judgements so far, of an agent that goes on; new ones are added.
     """
+    curve = [] if curve is None else curve
     judge = JudgeCallback(
-        folder, every, lambda agent: judges.both(agent, curve_episodes, CURVE_SEED), real_steps
+        folder,
+        every,
+        lambda agent: judges.both(agent, curve_episodes, CURVE_SEED),
+        real_steps,
+        curve,
     )
     called: list[Any] = [*callbacks, judge]
     if label is not None:
         called.append(ProgressCallback(total, judge.curve, label))
-    start = time.perf_counter()
+    before = curve[-1].seconds if curve else 0.0
+    start = time.perf_counter() - before
     interrupted = False
     with torch_threads(threads):
         try:
             # SB3's own log would come once an episode; the judge writes the log instead.
-            agent.learn(total, callback=called, log_interval=total)
+            agent.learn(
+                total - agent.num_timesteps,
+                callback=called,
+                log_interval=total,
+                reset_num_timesteps=agent.num_timesteps == 0,
+            )
         except KeyboardInterrupt:
             interrupted = True
             if label is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,11 @@ class Reality:
     def dataset(self, before: Dataset | None = None) -> Dataset:
         """All whole episodes so far; `before` is an older answer, whose arrays are used again."""
         return Dataset.open(self._folder) if before is None else before.again()
+
+    def go_on(self, steps: int, returns: Sequence[float]) -> None:
+        """Count on from an earlier run in this folder; what it took after that counts, too."""
+        recorded = self.dataset().n_steps if self._env.next_index else 0
+        self.steps, self.returns = max(steps, recorded), list(returns)
 
     def close(self) -> None:
         """Write the running episode, close the environment."""
