@@ -46,6 +46,8 @@ class WorldOptions(TypedDict, total=False):
         compile: with "learned", compile a step for this model, task and number of rows: half a
             minute once, then small networks step by a third faster, Lagrangian models four times
             as fast, wide networks hardly. Needs a C++ compiler.
+        action_delay: control steps from the choice of an action to its arrival, 0 by default; until
+            the first of an episode arrives the controls are zero.
         task_kwargs: with "mujoco", as for `dm_control.suite.load`.
         uncertainty: reserved for ensembles of models.
         uncertainty_quantile: reserved with it.
@@ -60,6 +62,7 @@ class WorldOptions(TypedDict, total=False):
     substeps: bool
     device: str
     compile: bool
+    action_delay: int
     task_kwargs: dict[str, Any] | None
     uncertainty: str | None
     uncertainty_quantile: float | None
@@ -130,6 +133,7 @@ def build_world(
         resets=None if resets is None else open_resets(resets),
         state_info=default if wanted is None else wanted,
         substeps=options.get("substeps", False),
+        action_delay=options.get("action_delay", 0),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mosim_gym.data.states import STATE, STATE_BEFORE, SUBSTEPS, TOUCH
+from mosim_gym.envs.delay import ActionDelay
 from mosim_gym.envs.engine import Engine
 from mosim_gym.envs.resets import (
     ResetSource,
@@ -69,6 +70,7 @@ class World:
         resets: where episodes start.
         state_info: read the states before and after every step.
         substeps: also read the physics-step states.
+        action_delay: control steps from the choice of an action to its arrival.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class World:
         resets: ResetSource | None = None,
         state_info: bool = False,
         substeps: bool = False,
+        action_delay: int = 0,
     ) -> None:
         """See the class."""
         self.engine = engine
@@ -94,6 +97,7 @@ class World:
         self._source_of = np.zeros(self.num_envs, dtype=np.int64)
         self._low = engine.robot.action_low
         self._high = engine.robot.action_high
+        self._late = ActionDelay(action_delay, self.num_envs, self._low, self._high)
         self.set_reset_source(resets or TaskResets())
 
     def set_reset_source(self, source: ResetSource, rows: Sequence[int] | None = None) -> None:
@@ -181,6 +185,7 @@ class World:
                     over = {name: value[at] for name, value in given.items()}
                     self._begin(rows[at], {**drawn, **over})
         self._steps[rows] = 0
+        self._late.begin(rows)
         return self.engine.observe()
 
     def step(self, action: Array) -> Outcome:
@@ -192,7 +197,7 @@ class World:
         Raises:
             MosimError: if the actions have the wrong shape or are NaN.
         """
-        control = self._checked(action)
+        control = self._late(self._checked(action))
         before = {STATE_BEFORE: self.engine.state()} if self.state_info else {}
         reading = self.engine.step(control)
         self._steps += 1

@@ -7,6 +7,7 @@ reality, the model learns from what was seen, and the next imagined episodes sta
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -47,7 +48,8 @@ def train_in_rounds(
     real_steps: int,
     model: str | Preset | None = None,
     dynamics: str = "learned",
-    reality: gym.Env[Any, Any] | None = None,
+    reality: Callable[[], gym.Env[Any, Any]] | None = None,
+    action_delay: int | None = 0,
     out: str | Path | None = None,
     resume: bool = False,
     seed: int = 0,
@@ -69,8 +71,10 @@ def train_in_rounds(
             body. The strategy's own by default.
         dynamics: "learned", or "mujoco" to imagine in true physics: the same rounds with a perfect
             model, to compare with. What is imagined is then no step of the budget.
-        reality: an environment that reports its states and observes as `env_id` does; true physics
-            by default. It is closed at the end.
+        reality: makes environments that report their states and observe as `env_id` does: one to
+            act in, others to judge in, which costs none of the budget. True physics by default.
+        action_delay: control steps that actions take to arrive in reality, and so in the model;
+            ``None`` to find out in the first data (`mosim_gym.data.delay`).
         out: run folder, by default ``runs/<task>-<algo>-<strategy>-seed<seed>``; new or empty,
             unless resumed.
         resume: go on with the unfinished run in the folder, from the end of its last round; a new
@@ -105,7 +109,10 @@ def train_in_rounds(
     folder = Path("runs") / name if out is None else Path(out)
     # A model of the physics step is taught by physics steps, where there are any to see.
     substeps = reality is None and preset.own_integrator and row.body.n_substeps > 1
-    env = reality or gym.make(row.env_id, dynamics="mujoco", substeps=substeps)
+    if reality is None:
+        env = gym.make(row.env_id, dynamics="mujoco", substeps=substeps)
+    else:
+        env = reality()
     check_reality(env, row)
     settings = {
         "env_id": row.env_id,
@@ -115,6 +122,7 @@ def train_in_rounds(
         "strategy": asdict(turns),
         "dynamics": dynamics,
         "model": preset.to_json(),
+        "action_delay": action_delay,
         "environment": environment_record(),
     }
     run = RunState(folder)
@@ -131,15 +139,16 @@ def train_in_rounds(
         buffer.robot = real.robot
         growing = None
         if dynamics == "learned":
-            growing = GrowingModel(real.robot, preset, turns, seed, folder)
+            growing = GrowingModel(real.robot, preset, turns, seed, folder, action_delay)
         with torch_threads(threads):
             if saved is None:
                 _begin(real, growing, turns, buffer, progress)
             else:
                 _go_on(real, growing, buffer, folder, saved)
         world: dict[str, Any] = {"dynamics": dynamics, "state_info": False}
+        world["action_delay"] = action_delay or 0
         if growing is not None:
-            world["checkpoint"] = str(growing.path)
+            world |= {"checkpoint": str(growing.path), "action_delay": growing.action_delay}
         rounds = [] if saved is None else [Round(**row) for row in saved["rounds"]]
         curve = [] if saved is None else [CurvePoint(**point) for point in saved["curve"]]
         imagined = make_sb3_vec_env(
@@ -166,7 +175,7 @@ def train_in_rounds(
         return learn_and_judge(
             agent,
             imagined,
-            Judges(row.env_id, world),
+            Judges(row.env_id, world, reality),
             folder,
             total=vector_steps * turns.agent.n_envs,
             every=max(1, vector_steps * turns.agent.gradient_steps // max(1, judgements)),

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import gymnasium as gym
+
 from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
 from mosim_gym.rl.callbacks import CurvePoint, JudgeCallback, ProgressCallback, save_agent
-from mosim_gym.rl.evaluate import Agent, evaluate_agent, true_starts
+from mosim_gym.rl.evaluate import Agent, evaluate_agent, evaluate_in, true_starts
 from mosim_gym.rl.result import TrainResult, summary
 from mosim_gym.threads import torch_threads
 from mosim_gym.types import Float64Array
@@ -111,19 +113,36 @@ def learn_and_judge(
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """Judges an agent in reality, and in the environment trained on from the same states."""
+    """Judges an agent in reality, and in the environment trained on from the same states.
+
+    Attributes:
+        env_id: of the task.
+        world: options of the environment trained on.
+        reality: makes an environment to judge in that is another than true physics of the task.
+    """
 
     env_id: str
     world: dict[str, Any]
+    reality: Callable[[], gym.Env[Any, Any]] | None = None
 
     def both(self, agent: Agent, episodes: int, seed: int) -> tuple[Float64Array, Float64Array]:
         """Returns in reality and in the environment trained on, ``(episodes,)`` each."""
-        real = evaluate_agent(agent, self.env_id, episodes=episodes, seed=seed, dynamics="mujoco")
         starts = true_starts(self.env_id, episodes=episodes, seed=seed)
         model = evaluate_agent(
             agent, self.env_id, episodes=episodes, seed=seed, starts=starts, **self.world
         )
-        return real, model
+        return self._real(agent, episodes, seed), model
+
+    def _real(self, agent: Agent, episodes: int, seed: int) -> Float64Array:
+        if self.reality is None:
+            return evaluate_agent(
+                agent, self.env_id, episodes=episodes, seed=seed, dynamics="mujoco"
+            )
+        env = self.reality()
+        try:
+            return evaluate_in(agent, env, episodes=episodes, seed=seed)
+        finally:
+            env.close()
 
 
 def make_run_folder(folder: Path) -> None:

@@ -65,7 +65,7 @@ class RunState:
             },
             "real": real.name,
             "reality": {"steps": reality.steps, "returns": list(reality.returns)},
-            "model": None if model is None else model.refit.state(),
+            "model": None if model is None else model.state(),
             "rounds": [asdict(item) for item in rounds],
             "curve": [asdict(point) for point in curve],
             "torch": torch.get_rng_state(),

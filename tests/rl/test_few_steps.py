@@ -23,6 +23,7 @@ from mosim_gym.errors import MosimError, UnknownNameError
 from mosim_gym.fit.presets import LAGRANGIAN
 from mosim_gym.fit.refit import Refit
 from mosim_gym.rl.few_steps import train_in_rounds
+from mosim_gym.rl.growing_model import GrowingModel
 from mosim_gym.rl.mixed_buffer import MixedReplayBuffer, RealReplayBuffer
 from mosim_gym.rl.presets import AgentPreset, Algorithm, preset_for
 from mosim_gym.rl.reality import Reality, RecentStates
@@ -166,7 +167,7 @@ def test_a_run_that_broke_off_goes_on(tmp_path: Path) -> None:
     }
     with pytest.raises(RuntimeError, match="the real system failed"):
         breaks = Breaks(gym.make(ENV_ID, dynamics="mujoco"), at=3_500)
-        train_in_rounds(ENV_ID, reality=breaks, resume=True, **how)
+        train_in_rounds(ENV_ID, reality=lambda: breaks, resume=True, **how)
     with pytest.raises(MosimError, match="run folder .* is not empty"):
         train_in_rounds(ENV_ID, **how)
     with pytest.raises(MosimError, match=r"other settings: seed \(there 0, now 1\)"):
@@ -264,7 +265,7 @@ def test_a_strategy_can_be_named_from_the_front_door(tmp_path: Path) -> None:
     other = gym.make(ENV_ID, dynamics="mujoco", obs_order="dict")
     with pytest.raises(MosimError, match="observation_space of reality is Dict"):
         train_in_rounds(
-            ENV_ID, strategy=TURNS, real_steps=9_000, reality=other, out=tmp_path / "run"
+            ENV_ID, strategy=TURNS, real_steps=9_000, reality=lambda: other, out=tmp_path / "run"
         )
     assert not (tmp_path / "run").exists()
 
@@ -287,6 +288,23 @@ def test_strategies_have_settings_of_their_own_for_models_that_deserve_them() ->
     # The paper's numbers.
     steps = FEW_SHOT.vector_steps * FEW_SHOT.agent.n_envs
     assert (steps, FEW_SHOT.round_steps, FEW_SHOT.refit) == (5_000, 1_000, 50)
+
+
+def test_a_delay_is_found_and_the_model_learns_what_acted(tmp_path: Path) -> None:
+    env = gym.make(ENV_ID, dynamics="mujoco", action_delay=2)
+    reality = Reality(env, tmp_path / "real", policy="tiny", seed=0, substeps=False)
+    buffer = RealReplayBuffer(1_000, env.observation_space, env.action_space, "cpu")
+    reality.act(1_000, reality.random_policy(), buffer)
+    growing = GrowingModel(reality.robot, LAGRANGIAN, TURNS, 0, tmp_path, action_delay=None)
+    growing.begin(reality.dataset(), reality.steps)
+    assert growing.action_delay == 2
+    assert growing.error(reality.dataset()) < 1e-12
+    assert load_checkpoint(growing.path).provenance["action_delay"] == 2
+    again = GrowingModel(reality.robot, LAGRANGIAN, TURNS, 1, tmp_path, action_delay=None)
+    again.go_on(growing.state(), reality.steps)
+    assert again.action_delay == 2
+    assert again.error(reality.dataset()) == growing.error(reality.dataset())
+    reality.close()
 
 
 def test_a_model_goes_on_learning_and_follows_the_data(tmp_path: Path) -> None:
