@@ -7,34 +7,30 @@ reality, the model learns from what was seen, and the next imagined episodes sta
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import gymnasium as gym
+from stable_baselines3.common.vec_env import VecEnv
 
-from mosim_gym.articulated.description import describe
 from mosim_gym.envs.learned import LearnedEngine
 from mosim_gym.envs.sb3 import MosimVecEnv, make_sb3_vec_env
+from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
-from mosim_gym.fit.presets import Preset, get_preset
-from mosim_gym.registration import TaskRow, find_env
-from mosim_gym.rl.callbacks import CurvePoint
+from mosim_gym.fit.presets import Preset
 from mosim_gym.rl.growing_model import GrowingModel
 from mosim_gym.rl.imagination import make_agent, starts
 from mosim_gym.rl.learning import Judges, learn_and_judge, make_run_folder
-from mosim_gym.rl.mixed_buffer import RealReplayBuffer
-from mosim_gym.rl.presets import find_algorithm
+from mosim_gym.rl.plan import Plan, make_plan
 from mosim_gym.rl.reality import Reality
-from mosim_gym.rl.refusals import check_numbers, check_reality, check_same_run
-from mosim_gym.rl.result import Round, TrainResult
+from mosim_gym.rl.refusals import check_reality, check_same_run
+from mosim_gym.rl.result import TrainResult
 from mosim_gym.rl.rounds import Rounds
 from mosim_gym.rl.run_state import RunState
-from mosim_gym.rl.strategies import Strategy, find_strategy
-from mosim_gym.tasks.mujoco import model_of
+from mosim_gym.rl.strategies import Strategy
 from mosim_gym.threads import torch_threads
-from mosim_gym.versions import environment_record
 
 #: Imagined rows of a run that goes on start from other draws than before.
 _SEED_STRIDE = 1_000_003
@@ -93,137 +89,111 @@ def train_in_rounds(
         MosimError: if the budget does not reach beyond the first steps, the body has touch
             sensors, or the folder cannot be used.
     """
-    row = find_env(env_id)
-    algorithm = find_algorithm(algo)
-    named = model.name if isinstance(model, Preset) else model
-    turns = (
-        find_strategy(strategy, named, row.name, algorithm)
-        if isinstance(strategy, str)
-        else strategy
+    for what, count in (("curve", curve_episodes), ("final", final_episodes)):
+        if count < 1:
+            raise MosimError(f"{what}_episodes is {count}; expected 1 or more.")
+    plan = make_plan(
+        env_id,
+        algo,
+        strategy,
+        model,
+        real_steps=real_steps,
+        dynamics=dynamics,
+        action_delay=action_delay,
+        seed=seed,
     )
-    preset = model if isinstance(model, Preset) else _recipe(model or turns.model, row)
-    episodes = {"curve": curve_episodes, "final": final_episodes}
-    check_numbers(row, turns, real_steps, episodes, dynamics)
-    suffix = "" if dynamics == "learned" else f"-{dynamics}"
-    name = f"{row.domain}-{row.task}-{algorithm}-{turns.name}{suffix}-seed{seed}"
-    folder = Path("runs") / name if out is None else Path(out)
-    # A model of the physics step is taught by physics steps, where there are any to see.
-    substeps = reality is None and preset.own_integrator and row.body.n_substeps > 1
-    if reality is None:
-        env = gym.make(row.env_id, dynamics="mujoco", substeps=substeps)
-    else:
-        env = reality()
-    check_reality(env, row)
-    settings = {
-        "env_id": row.env_id,
-        "algorithm": algorithm.value,
-        "seed": seed,
-        "real_steps": real_steps,
-        "strategy": asdict(turns),
-        "dynamics": dynamics,
-        "model": preset.to_json(),
-        "action_delay": action_delay,
-        "environment": environment_record(),
-    }
-    run = RunState(folder)
-    saved = None
-    if resume and run.file.exists():
-        check_same_run(folder / "config.json", settings)
-        saved = run.read()
-    else:
-        make_run_folder(folder)
-        write_json(folder / "config.json", settings)
-    real = Reality(env, folder / "real", policy=turns.name, seed=seed, substeps=substeps)
-    try:
-        buffer = RealReplayBuffer(real_steps, env.observation_space, env.action_space, "cpu")
-        buffer.robot = real.robot
+    folder = Path("runs") / plan.name if out is None else Path(out)
+    state = RunState(folder)
+    with _acting(plan, reality, folder, state, resume) as real, torch_threads(threads):
+        past = state.read() if resume and state.file.exists() else None
         growing = None
         if dynamics == "learned":
-            growing = GrowingModel(real.robot, preset, turns, seed, folder, action_delay)
-        with torch_threads(threads):
-            if saved is None:
-                _begin(real, growing, turns, buffer, progress)
-            else:
-                _go_on(real, growing, buffer, folder, saved)
-        world: dict[str, Any] = {"dynamics": dynamics, "state_info": False}
-        world["action_delay"] = action_delay or 0
-        if growing is not None:
-            world |= {"checkpoint": str(growing.path), "action_delay": growing.action_delay}
-        rounds = [] if saved is None else [Round(**row) for row in saved["rounds"]]
-        curve = [] if saved is None else [CurvePoint(**point) for point in saved["curve"]]
-        imagined = make_sb3_vec_env(
-            row.env_id,
-            n_envs=turns.agent.n_envs,
-            seed=seed + _SEED_STRIDE * len(rounds),
-            horizon=turns.agent.horizon,
-            **world,
-        )
-        imagined.env_method("set_reset_source", starts(turns, buffer))
-        agent = make_agent(algorithm, imagined, turns, buffer, seed, folder)
-        if saved is not None:
-            run.restore(saved, agent)
+            growing = GrowingModel(real.robot, plan.preset, plan.turns, seed, folder, action_delay)
+        seen = real.make_buffer(real_steps)
+        if past is None:
+            if progress:
+                print(f"{plan.turns.first_steps} real steps under random actions, then a fit ...")
+            real.act(plan.turns.first_steps, real.random_policy(), seen)
+            if growing is not None:
+                growing.begin(real.dataset(), real.steps)
+        else:
+            past.restore_reality(real, seen, growing)
+        world = _world(plan, growing)
+        rounds, curve = ([], []) if past is None else (past.rounds, past.curve)
+        imagined = _imagine(plan, world, len(rounds))
+        imagined.env_method("set_reset_source", starts(plan.turns, seen))
+        agent = make_agent(plan.algorithm, imagined, plan.turns, seen, seed, folder)
+        if past is not None:
+            past.restore_agent(agent)
         if growing is not None:
             engine = cast(MosimVecEnv, imagined.unwrapped).world.engine
             assert isinstance(engine, LearnedEngine)
             growing.attach(engine.simulator)
 
         def save() -> None:
-            run.write(agent, real, growing, rounds, curve)
+            state.write(agent, real, growing, rounds, curve)
 
-        callback = Rounds(real, turns, real_steps, folder, growing, save, rounds)
-        vector_steps = turns.rounds(real_steps) * turns.steps_a_round(real_steps)
         return learn_and_judge(
             agent,
             imagined,
-            Judges(row.env_id, world, reality),
+            Judges(plan.row.env_id, world, reality),
             folder,
-            total=vector_steps * turns.agent.n_envs,
-            every=max(1, vector_steps * turns.agent.gradient_steps // max(1, judgements)),
+            total=plan.vector_steps * plan.turns.agent.n_envs,
+            every=max(1, plan.updates // max(1, judgements)),
             real_steps=lambda: real.steps,
             separate=True,
             curve_episodes=curve_episodes,
             final=(final_episodes, final_seed),
             threads=threads,
-            label=f"{algorithm.value.upper()} {name}" if progress else None,
-            callbacks=[callback],
+            label=f"{plan.algorithm.value.upper()} {plan.name}" if progress else None,
+            callbacks=[Rounds(real, plan.turns, real_steps, folder, growing, save, rounds)],
             curve=curve,
         )
+
+
+@contextmanager
+def _acting(
+    plan: Plan,
+    reality: Callable[[], gym.Env[Any, Any]] | None,
+    folder: Path,
+    state: RunState,
+    resume: bool,
+) -> Iterator[Reality]:
+    """Reality, to act in and record; the run folder is made first, or is that of this run."""
+    row = plan.row
+    # A model of the physics step is taught by physics steps, where there are any to see.
+    substeps = reality is None and plan.preset.own_integrator and row.body.n_substeps > 1
+    if reality is None:
+        env = gym.make(row.env_id, dynamics="mujoco", substeps=substeps)
+    else:
+        env = reality()
+    check_reality(env, row)
+    if resume and state.file.exists():
+        check_same_run(folder / "config.json", plan.settings())
+    else:
+        make_run_folder(folder)
+        write_json(folder / "config.json", plan.settings())
+    real = Reality(env, folder / "real", policy=plan.turns.name, seed=plan.seed, substeps=substeps)
+    try:
+        yield real
     finally:
         real.close()
 
 
-def _begin(
-    real: Reality,
-    growing: GrowingModel | None,
-    turns: Strategy,
-    buffer: RealReplayBuffer,
-    progress: bool,
-) -> None:
-    """The first real steps, and the first fit."""
-    if progress:
-        print(f"{turns.first_steps} real steps under random actions, then the first fit ...")
-    real.act(turns.first_steps, real.random_policy(), buffer)
-    if growing is not None:
-        growing.begin(real.dataset(), real.steps)
+def _world(plan: Plan, growing: GrowingModel | None) -> dict[str, Any]:
+    """Options of the environment that is imagined in."""
+    world: dict[str, Any] = {"dynamics": plan.dynamics, "state_info": False}
+    if growing is None:
+        return world | {"action_delay": plan.action_delay or 0}
+    return world | {"checkpoint": str(growing.path), "action_delay": growing.action_delay}
 
 
-def _go_on(
-    real: Reality,
-    growing: GrowingModel | None,
-    buffer: RealReplayBuffer,
-    folder: Path,
-    saved: dict[str, Any],
-) -> None:
-    """Be where a run was when it was last written."""
-    buffer.load(folder / saved["real"])
-    real.go_on(**saved["reality"])
-    if growing is not None:
-        growing.go_on(saved["model"], real.steps)
-
-
-def _recipe(model: str, row: TaskRow) -> Preset:
-    """The preset of that name, told the geometry of the task's body where it wants to know."""
-    preset = get_preset(model)
-    if preset.model.predictor != "articulated":
-        return preset
-    return preset.told(describe(model_of(row.domain, row.task)).to_json())
+def _imagine(plan: Plan, world: dict[str, Any], rounds: int) -> VecEnv:
+    """The environment that is imagined in; of a run that goes on with other draws than before."""
+    return make_sb3_vec_env(
+        plan.row.env_id,
+        n_envs=plan.turns.agent.n_envs,
+        seed=plan.seed + _SEED_STRIDE * rounds,
+        horizon=plan.turns.agent.horizon,
+        **world,
+    )

@@ -99,6 +99,12 @@ class Reality:
         assert isinstance(space, gym.spaces.Box)
         return HeldRandomPolicy(space.low, space.high, rng=np.random.default_rng(self._seed))
 
+    def make_buffer(self, size: int) -> RealReplayBuffer:
+        """A buffer for so many of the steps taken here."""
+        buffer = RealReplayBuffer(size, self._env.observation_space, self._env.action_space, "cpu")
+        buffer.robot = self.robot
+        return buffer
+
     def act(self, steps: int, choose: Choose, buffer: RealReplayBuffer) -> None:
         """Take steps, and store them.
 

@@ -17,13 +17,8 @@ from mosim_gym.rl.strategies import Strategy
 _BESIDES = "environment"
 
 
-def check_numbers(
-    row: TaskRow, turns: Strategy, real_steps: int, episodes: dict[str, int], dynamics: str
-) -> None:
+def check_numbers(row: TaskRow, turns: Strategy, real_steps: int, dynamics: str) -> None:
     """Raise if these settings lead nowhere."""
-    for what, count in episodes.items():
-        if count < 1:
-            raise MosimError(f"{what}_episodes is {count}; expected 1 or more.")
     if dynamics not in ("learned", "mujoco"):
         raise MosimError(f"dynamics is {dynamics!r}; expected learned or mujoco.")
     if real_steps <= turns.first_steps:

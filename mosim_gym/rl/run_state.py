@@ -19,7 +19,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from mosim_gym.fit.resume import read_state, write_state
 from mosim_gym.rl.callbacks import CurvePoint
 from mosim_gym.rl.growing_model import GrowingModel
-from mosim_gym.rl.mixed_buffer import MixedReplayBuffer
+from mosim_gym.rl.mixed_buffer import MixedReplayBuffer, RealReplayBuffer
 from mosim_gym.rl.reality import Reality
 from mosim_gym.rl.result import Round
 
@@ -76,20 +76,41 @@ class RunState:
             if older != real:
                 older.unlink()
 
-    def read(self) -> dict[str, Any]:
+    def read(self) -> Past:
         """What was written.
 
         Raises:
             CheckpointError: if the file is damaged or foreign.
         """
-        return read_state(self.file)
+        return Past(self.file.parent, read_state(self.file))
 
-    def restore(
-        self,
-        state: dict[str, Any],
-        agent: OffPolicyAlgorithm,
+
+class Past:
+    """What a run was when it was last written.
+
+    Attributes:
+        rounds: that were.
+        curve: of the agent until then.
+    """
+
+    def __init__(self, folder: Path, state: dict[str, Any]) -> None:
+        """See the class."""
+        self._folder, self._state = folder, state
+        self.rounds = [Round(**row) for row in state["rounds"]]
+        self.curve = [CurvePoint(**point) for point in state["curve"]]
+
+    def restore_reality(
+        self, reality: Reality, seen: RealReplayBuffer, model: GrowingModel | None
     ) -> None:
+        """Let the counts, what was seen, and the model of it go on."""
+        seen.load(self._folder / self._state["real"])
+        reality.go_on(**self._state["reality"])
+        if model is not None:
+            model.go_on(self._state["model"], reality.steps)
+
+    def restore_agent(self, agent: OffPolicyAlgorithm) -> None:
         """Let a new agent go on as the one that was written, its imagined transitions included."""
+        state = self._state
         there = state["agent"]
         agent.set_parameters(there["parameters"])
         if there["log_ent_coef"] is not None:

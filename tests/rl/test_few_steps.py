@@ -208,7 +208,7 @@ def test_an_agent_goes_on_as_the_one_that_was_written(tmp_path: Path) -> None:
     state = RunState(tmp_path)
     state.write(first, reality, None, [], [])
     first.train(3, batch_size=8)
-    state.restore(state.read(), second)
+    state.read().restore_agent(second)
     second.learn(0, reset_num_timesteps=False)
     second.train(3, batch_size=8)
     for name, value in first.policy.state_dict().items():
