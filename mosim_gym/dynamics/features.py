@@ -11,18 +11,24 @@ Standard features follow the physics of a body as its spec tells it:
 - other quaternions enter as rotation matrices;
 - where the context changes the dynamics (a motor's mixing), it enters beside the controls.
 
+Contact features (`mosim_gym.dynamics.contact_features`) are those and more, and are told the
+geometry; all of them are then kept within what training has seen, give or take.
+
 Raw features (the paper's) are qpos, qvel, act, such a context and the control as they are, and not
 whitened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mosim_gym.dynamics.config import Flavour
+from mosim_gym.dynamics.contact_features import ContactFeatures
+from mosim_gym.dynamics.geometry import told_geometry
 from mosim_gym.dynamics.manifold import rotation_matrix
 from mosim_gym.robots.spec import Joint, JointType, RobotSpec
 
@@ -30,6 +36,8 @@ from mosim_gym.robots.spec import Joint, JointType, RobotSpec
 _HARDENING_DEPTH = 1e-3
 # A feature that varies less than this in training carries nothing: it is shown as zero.
 _CONSTANT = 1e-7
+# Standard deviations beyond which contact features say no more: a state far out has an answer too.
+_FARTHEST = 10.0
 _HORIZONTAL = ("rootx", "root_x", "rooty", "root_y")
 
 
@@ -47,10 +55,26 @@ class FeatureMap(nn.Module):
     low: Tensor
     high: Tensor
 
-    def __init__(self, spec: RobotSpec, flavour: Flavour) -> None:
-        """Work out the columns once, so that a step only slices."""
+    def __init__(
+        self, spec: RobotSpec, flavour: Flavour, geometry: Mapping[str, Any] | None = None
+    ) -> None:
+        """Work out the columns once, so that a step only slices.
+
+        Args:
+            spec: the body.
+            flavour: how states are shown.
+            geometry: of the body, a `Description` as JSON, for those of contacts.
+
+        Raises:
+            MosimError: without the geometry where it is needed, or with that of another body.
+        """
         super().__init__()
-        standard = flavour is Flavour.STANDARD
+        self.contact: ContactFeatures | None = None
+        if flavour is Flavour.CONTACT:
+            needs = 'The features "contact" need'
+            contact = ContactFeatures(told_geometry(spec, geometry, needs))
+            self.contact = contact if contact.n_position else None
+        standard = flavour is not Flavour.RAW
         self.whitened = standard
         joints = spec.joints
         self.root = _free_root(spec) if standard else None
@@ -80,6 +104,9 @@ class FeatureMap(nn.Module):
         self.n_position = root + self.plain.n + 2 * n_hinges + 9 * len(self.quaternions)
         self.n_position += 3 * n_limited
         self.n_velocity = spec.nv
+        if self.contact:
+            self.n_position += self.contact.n_position
+            self.n_velocity += self.contact.n_velocity
         self.n_control = spec.na + spec.context_inputs + spec.nu
         self.n_features = self.n_position + self.n_velocity + self.n_control
 
@@ -93,7 +120,10 @@ class FeatureMap(nn.Module):
     ) -> Tensor:
         """Whitened features ``(batch, n_features)``; `context` only if it changes the dynamics."""
         features = self.unwhitened(qpos, qvel, act, action, context)
-        return torch.addcmul(self.shift, features, self.scale) if self.whitened else features
+        if not self.whitened:
+            return features
+        white = torch.addcmul(self.shift, features, self.scale)
+        return white if self.contact is None else torch.clamp(white, -_FARTHEST, _FARTHEST)
 
     def unwhitened(
         self,
@@ -121,8 +151,14 @@ class FeatureMap(nn.Module):
             past = joints - torch.clamp(joints, self.low, self.high)
             hardened = torch.clamp(past / _HARDENING_DEPTH, -1.0, 1.0)
             positions += [past, torch.sign(past), hardened]
+        rates = [velocities]
+        if self.contact:
+            # Of the world's qvel: these features turn what they have to by themselves.
+            places, speeds = self.contact(qpos, qvel)
+            positions.append(places)
+            rates.append(speeds)
         controls = [part for part in (act, context, action) if part is not None]
-        return torch.cat([*positions, velocities, *controls], 1)
+        return torch.cat([*positions, *rates, *controls], 1)
 
     def learn_scales(self, features: Tensor) -> None:
         """Set the whitening from unwhitened features of the training data ``(n, n_features)``."""

@@ -1,0 +1,60 @@
+"""Contact features: how near each point of a body is to the ground, and how it moves there.
+
+A contact pushes by how deep it is and how fast it closes and slides, at once and only where it
+touches (MuJoCo documentation: Computation, Constraint model): from joint positions alone a network
+finds the kinematics and that edge only with much data. Whoever tells a body's geometry tells both.
+For every point that can meet what never moves (the ends of a capsule, the corners of a box, the
+lowest point of a sphere or an ellipsoid):
+
+- its distance, up to where it no longer matters, how deep it is, how far a contact of that depth
+  has hardened, and how near it is;
+- how fast it comes off and slides, as far as the contact has hardened, and as far as it is near.
+
+Nothing of it depends on where the body is on a level ground, or on where it heads.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mosim_gym.articulated.description import Description
+from mosim_gym.dynamics.approaches import approaches_of
+
+#: Depths in which contacts harden, in metres: MuJoCo's default, and that of soft ones (`solimp`).
+HARDENING_DEPTHS = (1e-3, 1e-2)
+#: Distance in metres over which a point comes to count as near.
+NEARNESS = 0.02
+#: Farther away, or deeper, is all the same (metres).
+FARTHEST, DEEPEST = 0.5, 0.1
+
+
+class ContactFeatures:
+    """Features of all points of a body that can meet what never moves.
+
+    Attributes:
+        n_position: features of positions alone.
+        n_velocity: features of velocities.
+    """
+
+    def __init__(self, description: Description) -> None:
+        """Find the points.
+
+        Args:
+            description: of the body.
+        """
+        self._approaches = approaches_of(description)
+        points, gates = self._approaches.n_points, len(HARDENING_DEPTHS) + 1
+        self.n_position = points * (2 + gates)
+        self.n_velocity = points * gates * self._approaches.n_speeds
+
+    def __call__(self, qpos: Tensor, qvel: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of positions ``(batch, n_position)`` and velocities ``(batch, n_velocity)``."""
+        distance, speeds = self._approaches(qpos, qvel)
+        depth = torch.clamp(-distance, 0.0, DEEPEST)
+        far = torch.clamp(distance, -DEEPEST, FARTHEST)
+        near = torch.exp(torch.clamp(distance, 0.0, FARTHEST) * (-1 / NEARNESS))
+        hardened = [torch.clamp(depth * (1 / deep), max=1.0) for deep in HARDENING_DEPTHS]
+        gates = torch.stack([*hardened, near], 1)
+        gated = gates.unsqueeze(2) * speeds.unsqueeze(1)
+        return torch.cat([far, depth, gates.flatten(1)], 1), gated.flatten(1)
