@@ -21,8 +21,9 @@ from torch import Tensor
 from mosim_gym.articulated.description import Description
 from mosim_gym.dynamics.approaches import approaches_of
 
-#: Depths in which contacts harden, in metres: MuJoCo's default, and that of soft ones (`solimp`).
-HARDENING_DEPTHS = (1e-3, 1e-2)
+#: Depth in metres in which contacts harden, by MuJoCo's default `solimp`. Most of it is there from
+#: the first touch on: hence also whether it touches.
+HARDENING_DEPTH = 1e-3
 #: Distance in metres over which a point comes to count as near.
 NEARNESS = 0.02
 #: Farther away, or deeper, is all the same (metres).
@@ -33,6 +34,7 @@ class ContactFeatures:
     """Features of all points of a body that can meet what never moves.
 
     Attributes:
+        n_points: points; of all of them one feature, then of all the next.
         n_position: features of positions alone.
         n_velocity: features of velocities.
     """
@@ -44,7 +46,8 @@ class ContactFeatures:
             description: of the body.
         """
         self._approaches = approaches_of(description)
-        points, gates = self._approaches.n_points, len(HARDENING_DEPTHS) + 1
+        self.n_points = points = self._approaches.n_points
+        gates = 3
         self.n_position = points * (2 + gates)
         self.n_velocity = points * gates * self._approaches.n_speeds
 
@@ -54,7 +57,8 @@ class ContactFeatures:
         depth = torch.clamp(-distance, 0.0, DEEPEST)
         far = torch.clamp(distance, -DEEPEST, FARTHEST)
         near = torch.exp(torch.clamp(distance, 0.0, FARTHEST) * (-1 / NEARNESS))
-        hardened = [torch.clamp(depth * (1 / deep), max=1.0) for deep in HARDENING_DEPTHS]
-        gates = torch.stack([*hardened, near], 1)
+        touching = (distance < 0).to(distance.dtype)
+        hardened = torch.clamp(depth * (1 / HARDENING_DEPTH), max=1.0)
+        gates = torch.stack([touching, hardened, near], 1)
         gated = gates.unsqueeze(2) * speeds.unsqueeze(1)
         return torch.cat([far, depth, gates.flatten(1)], 1), gated.flatten(1)

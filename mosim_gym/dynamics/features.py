@@ -12,7 +12,7 @@ Standard features follow the physics of a body as its spec tells it:
 - where the context changes the dynamics (a motor's mixing), it enters beside the controls.
 
 Contact features (`mosim_gym.dynamics.contact_features`) are those and more, and are told the
-geometry; all of them are then kept within what training has seen, give or take.
+geometry; all features are then kept within what training has seen, give or take.
 
 Raw features (the paper's) are qpos, qvel, act, such a context and the control as they are, and not
 whitened.
@@ -20,12 +20,13 @@ whitened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mosim_gym.dynamics.columns import Columns
 from mosim_gym.dynamics.config import Flavour
 from mosim_gym.dynamics.contact_features import ContactFeatures
 from mosim_gym.dynamics.geometry import told_geometry
@@ -36,8 +37,9 @@ from mosim_gym.robots.spec import Joint, JointType, RobotSpec
 _HARDENING_DEPTH = 1e-3
 # A feature that varies less than this in training carries nothing: it is shown as zero.
 _CONSTANT = 1e-7
-# Standard deviations beyond which contact features say no more: a state far out has an answer too.
-_FARTHEST = 10.0
+# Contact features, and those beside them, are shown up to so many standard deviations, and so far
+# out of the range seen in training, in parts of it: a state far out has an answer too.
+_FARTHEST, _BEYOND = 10.0, 0.1
 _HORIZONTAL = ("rootx", "root_x", "rooty", "root_y")
 
 
@@ -52,6 +54,8 @@ class FeatureMap(nn.Module):
 
     shift: Tensor
     scale: Tensor
+    least: Tensor
+    most: Tensor
     low: Tensor
     high: Tensor
 
@@ -87,10 +91,10 @@ class FeatureMap(nn.Module):
         limited = [j for j in others if j.range and j.type.nq == 1] if standard else []
         plain += [j.qpos_index for j in limited if j.type is JointType.HINGE]
         raw = list(range(spec.nq))
-        self.plain = _Columns(sorted(set(plain) - dropped) if standard else raw, spec.nq)
-        self.angles = _Columns([j.qpos_index for j in hinges], spec.nq)
+        self.plain = Columns(sorted(set(plain) - dropped) if standard else raw, spec.nq)
+        self.angles = Columns([j.qpos_index for j in hinges], spec.nq)
         self.quaternions = [j.qpos_index + j.type.nq - 4 for j in turned]
-        self.limited = _Columns([j.qpos_index for j in limited], spec.nq)
+        self.limited = Columns([j.qpos_index for j in limited], spec.nq)
         # In float64 until the model is cast to its own precision.
         ranges = torch.tensor([j.range for j in limited], dtype=torch.float64).view(-1, 2)
         self.register_buffer("low", ranges[:, 0], persistent=False)
@@ -98,6 +102,9 @@ class FeatureMap(nn.Module):
         self._count(spec, len(hinges), len(limited))
         self.register_buffer("shift", torch.zeros(self.n_features))
         self.register_buffer("scale", torch.ones(self.n_features))
+        if self.contact:
+            self.register_buffer("least", torch.full((self.n_features,), -_FARTHEST))
+            self.register_buffer("most", torch.full((self.n_features,), _FARTHEST))
 
     def _count(self, spec: RobotSpec, n_hinges: int, n_limited: int) -> None:
         root = 4 if self.root else 0
@@ -123,7 +130,7 @@ class FeatureMap(nn.Module):
         if not self.whitened:
             return features
         white = torch.addcmul(self.shift, features, self.scale)
-        return white if self.contact is None else torch.clamp(white, -_FARTHEST, _FARTHEST)
+        return white if self.contact is None else torch.clamp(white, self.least, self.most)
 
     def unwhitened(
         self,
@@ -165,9 +172,35 @@ class FeatureMap(nn.Module):
         if not self.whitened:
             return
         mean, std = features.mean(0), features.std(0)
-        scale = torch.where(std > _CONSTANT, 1 / std, 0.0)
+        scale = torch.where(std > _CONSTANT, 1 / self._in_common(std), 0.0)
         self.scale.copy_(scale)
         self.shift.copy_(-mean * scale)
+        self.learn_range(features)
+
+    def learn_range(self, features: Tensor) -> None:
+        """Set how far features of contacts go, from unwhitened ones ``(n, n_features)``."""
+        if self.contact is None:
+            return
+        least, most = (
+            torch.addcmul(self.shift, end, self.scale) for end in torch.aminmax(features, dim=0)
+        )
+        self.least.copy_(torch.lerp(least, most, -_BEYOND).clamp(min=-_FARTHEST))
+        self.most.copy_(torch.lerp(most, least, -_BEYOND).clamp(max=_FARTHEST))
+
+    def _in_common(self, std: Tensor) -> Tensor:
+        """Standard deviations, those of contacts the largest of the same feature of all points.
+
+        What rarely touched in training would else be shown a hundredfold when it does.
+        """
+        if self.contact is None:
+            return std
+        found = std.clone()
+        ends = (self.n_position, self.n_position + self.n_velocity)
+        widths = (self.contact.n_position, self.contact.n_velocity)
+        for end, width in zip(ends, widths, strict=True):
+            kinds = found[end - width : end].view(-1, self.contact.n_points)
+            kinds.copy_(kinds.amax(1, keepdim=True).expand_as(kinds))
+        return found
 
     def to_world(self, qpos: Tensor, acceleration: Tensor) -> Tensor:
         """Accelerations ``(batch, nv)`` from the networks' frame to MuJoCo's."""
@@ -214,24 +247,3 @@ def _turn_back(matrix: Tensor, vectors: Tensor, start: int) -> Tensor:
     """`vectors` with the three entries from `start` turned by the transpose of `matrix`."""
     turned = torch.einsum("bij,bi->bj", matrix, vectors[:, start : start + 3])
     return torch.cat([vectors[:, :start], turned, vectors[:, start + 3 :]], 1)
-
-
-class _Columns:
-    """Chosen columns of a matrix, as few slices as it takes: no gather, which costs more."""
-
-    def __init__(self, indices: Sequence[int], width: int) -> None:
-        self.n = len(indices)
-        self._all = self.n == width
-        self._runs: list[slice] = []
-        for index in indices:
-            if self._runs and self._runs[-1].stop == index:
-                self._runs[-1] = slice(self._runs[-1].start, index + 1)
-            else:
-                self._runs.append(slice(index, index + 1))
-
-    def of(self, matrix: Tensor) -> Tensor:
-        if self._all:
-            return matrix
-        if len(self._runs) == 1:
-            return matrix[:, self._runs[0]]
-        return torch.cat([matrix[:, run] for run in self._runs], 1)

@@ -159,6 +159,38 @@ def test_far_out_they_are_bounded_and_motion_goes_on(name: str) -> None:
     assert torch.isfinite(far.qvel).all()
 
 
+def test_rare_touches_are_scaled_as_frequent_ones() -> None:
+    features = simulator_of("cheetah").features
+    states = on_the_ground(suite_model("cheetah"), 200)
+    raw = features.unwhitened(states.qpos, states.qvel, None, states.ctrl).float()
+    assert features.contact is not None
+    k, end = features.contact.n_points, features.n_position
+    touching = raw[:, end - 3 * k : end - 2 * k]
+    touching[:, :2] = 0.0
+    touching[0, 0] = 1.0
+    features.learn_scales(raw)
+    scale = features.scale[end - 3 * k : end - 2 * k]
+    assert scale[0] == scale[2] == 1 / touching.std(0).max()
+    assert scale[1] == 0  # It never touched.
+
+
+def test_features_stay_within_what_training_has_seen() -> None:
+    features = simulator_of("cheetah").features
+    states = on_the_ground(suite_model("cheetah"), 50)
+
+    def shown(qvel: torch.Tensor) -> torch.Tensor:
+        return features.encode(states.qpos.float(), qvel.float(), None, states.ctrl.float())
+
+    features.learn_scales(features.unwhitened(states.qpos, states.qvel, None, states.ctrl).float())
+    seen, wild = shown(states.qvel), shown(100 * states.qvel)
+    room = 0.1001 * (seen.amax(0) - seen.amin(0))
+    assert (wild <= seen.amax(0) + room).all() and (wild >= seen.amin(0) - room).all()
+    features.learn_range(
+        features.unwhitened(states.qpos, 2 * states.qvel, None, states.ctrl).float()
+    )
+    assert shown(2 * states.qvel).abs().max() > seen.abs().max()
+
+
 def test_what_is_far_is_all_the_same_and_what_is_deep() -> None:
     model, description = body("cheetah")
     features = ContactFeatures(description)
