@@ -6,9 +6,9 @@ finds the kinematics and that edge only with much data. Whoever tells a body's g
 For every point that can meet what never moves (the ends of a capsule, the corners of a box, the
 lowest point of a sphere or an ellipsoid):
 
-- its distance, up to where it no longer matters, how deep it is, how far a contact of that depth
-  has hardened, and how near it is;
-- how fast it comes off and slides, as far as the contact has hardened, and as far as it is near.
+- its distance, up to where it no longer matters, and how deep it is;
+- three gates: whether it touches, how far a contact of that depth has hardened, and how near it is;
+- how fast it comes off and slides, behind each of these gates.
 
 Nothing of it depends on where the body is on a level ground, or on where it heads.
 """
@@ -24,6 +24,7 @@ from mosim_gym.dynamics.approaches import approaches_of
 #: Depth in metres in which contacts harden, by MuJoCo's default `solimp`. Most of it is there from
 #: the first touch on: hence also whether it touches.
 HARDENING_DEPTH = 1e-3
+_GATES = 3
 #: Distance in metres over which a point comes to count as near.
 NEARNESS = 0.02
 #: Farther away, or deeper, is all the same (metres).
@@ -47,9 +48,8 @@ class ContactFeatures:
         """
         self._approaches = approaches_of(description)
         self.n_points = points = self._approaches.n_points
-        gates = 3
-        self.n_position = points * (2 + gates)
-        self.n_velocity = points * gates * self._approaches.n_speeds
+        self.n_position = points * (2 + _GATES)
+        self.n_velocity = points * _GATES * self._approaches.n_speeds
 
     def __call__(self, qpos: Tensor, qvel: Tensor) -> tuple[Tensor, Tensor]:
         """Features of positions ``(batch, n_position)`` and velocities ``(batch, n_velocity)``."""
