@@ -13,7 +13,7 @@ from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.fit.learners import make_learner
 from mosim_gym.fit.lessons import Lesson
 from mosim_gym.fit.losses import RESIDUALS, get_loss
-from mosim_gym.fit.pairs import Pairs, learn_scales, make_pairs
+from mosim_gym.fit.pairs import Pairs, learn_range, learn_scales, make_pairs
 from mosim_gym.fit.presets import Preset
 from mosim_gym.fit.stages import Part, Stage
 from mosim_gym.robots.spec import RobotSpec
@@ -67,6 +67,8 @@ class Refit:
         if len(pairs) >= _MORE * self._scaled_at:
             learn_scales(self.simulator, pairs)
             self._scaled_at = len(pairs)
+        else:
+            learn_range(self.simulator, pairs)
         loss = self.preset.loss
         lesson = Lesson(pairs, pairs, get_loss(loss), RESIDUALS.get(loss))
         stages = self.preset.stages

@@ -102,6 +102,6 @@ def make_plan(
 def _recipe(model: str, row: TaskRow) -> Preset:
     """The preset of that name, told the geometry of the task's body where it wants to know."""
     preset = get_preset(model)
-    if preset.model.predictor != "articulated":
+    if not preset.needs_geometry:
         return preset
     return preset.told(describe(model_of(row.domain, row.task)).to_json())
