@@ -1,11 +1,11 @@
 """How many real steps an agent needs: with a model learned on the way, and alone.
 
-Arms: ``on_policy`` with an articulated model (told the geometry), with a network (told joint
-types) and with true physics in place of the model; the paper's ``few_shot`` schedule; and plain SAC
-in true physics with an update a step.
-Returns are of whole episodes of true physics without noise, judged on the way; they cost no step of
-the budget. Goes on where it stopped: finished runs are in the CSV and are not done again, an
-unfinished one is gone on with from its last round.
+Arms: ``on_policy`` with an articulated model (told the geometry), with a network (told where the
+body can touch the floor) and with true physics in place of the model; the paper's ``few_shot``
+schedule; and plain SAC in true physics with an update a step. Returns are of whole episodes of true
+physics without noise, judged on the way; they cost no step of the budget. Goes on where it stopped:
+finished runs are in the CSV and are not done again, an unfinished one is gone on with from its last
+round.
 
 Run: python benchmarks/sample_efficiency.py [--arm articulated ...] [--seeds 3] [--budget 7000]
 """
@@ -41,11 +41,13 @@ ARMS = {
     "articulated": Arm(
         30_000, "on_policy, articulated (told: geometry)", "on_policy", "articulated"
     ),
-    "network": Arm(50_000, "on_policy, network (told: joint types)", "on_policy", "default"),
+    "network": Arm(100_000, "on_policy, network (told: contact points)", "on_policy", "contact"),
     "perfect": Arm(
         50_000, "the rounds of on_policy in true physics", "on_policy", "articulated", "mujoco"
     ),
-    "few_shot": Arm(100_000, "the paper's few_shot, network", "few_shot", "default"),
+    "few_shot": Arm(
+        100_000, "the paper's few_shot, network (told: contact points)", "few_shot", "contact"
+    ),
     "alone": Arm(100_000, "SAC alone"),
 }
 #: SB3's sizes and an update a step; as in all arms, the learning rate falls to 0 over the run.

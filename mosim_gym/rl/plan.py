@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mosim_gym.articulated.description import describe
-from mosim_gym.fit.presets import Preset, get_preset
+from mosim_gym.errors import MosimError
+from mosim_gym.fit.presets import CONTACT, DEFAULT, Preset, get_preset
 from mosim_gym.registration import TaskRow, find_env
 from mosim_gym.rl.presets import Algorithm, find_algorithm
 from mosim_gym.rl.refusals import check_numbers
@@ -99,9 +100,17 @@ def make_plan(
     return Plan(row, algorithm, strategy, preset, real_steps, dynamics, action_delay, seed)
 
 
-def _recipe(model: str, row: TaskRow) -> Preset:
-    """The preset of that name, told the geometry of the task's body where it wants to know."""
+def _recipe(model: str | None, row: TaskRow) -> Preset:
+    """The preset of that name, told the geometry of the task's body where it wants to know.
+
+    Without a name, a network: shown where the body touches what never moves, if that is known.
+    """
+    body = model_of(row.domain, row.task)
+    if model is None:
+        try:
+            touches = len(describe(body).pairs) > 0
+        except MosimError:  # something of it is not covered
+            touches = False
+        model = CONTACT.name if touches else DEFAULT.name
     preset = get_preset(model)
-    if not preset.needs_geometry:
-        return preset
-    return preset.told(describe(model_of(row.domain, row.task)).to_json())
+    return preset.told(describe(body).to_json()) if preset.needs_geometry else preset

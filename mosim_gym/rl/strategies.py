@@ -20,7 +20,8 @@ class Strategy:
 
     Attributes:
         name: what it is called.
-        model: preset of the model (`mosim_gym.fit.presets`).
+        model: preset of the model (`mosim_gym.fit.presets`); ``None`` for a network, shown contacts
+            where the body has any.
         first_steps: real steps under held random actions, before the first fit.
         round_steps: real steps a round, by the agent as it is, with its noise.
         first_refit: optimiser steps of the model on the first data.
@@ -36,7 +37,7 @@ class Strategy:
     """
 
     name: str
-    model: str
+    model: str | None
     agent: AgentPreset
     first_steps: int = 5_000
     round_steps: int = 1_000
@@ -77,7 +78,7 @@ _SAC = AgentPreset(
 #: updated once every 100 model steps, all imagined episodes from the real replay buffer.
 FEW_SHOT = Strategy(
     name="few_shot",
-    model="default",
+    model=None,
     agent=dataclasses.replace(_SAC, n_envs=50, horizon=100, gradient_steps=50),
     first_steps=1_000,
     first_refit=1_000,
@@ -88,7 +89,7 @@ FEW_SHOT = Strategy(
 )
 
 #: Dyna with short imagined rollouts (MBPO, arXiv 1906.08253) and many updates.
-ON_POLICY = Strategy(name="on_policy", model="default", agent=_SAC)
+ON_POLICY = Strategy(name="on_policy", model=None, agent=_SAC)
 
 #: The same with a model that is told the geometry: some thousand steps make it exact enough for
 #: whole episodes, so that an agent learns as it would in a model that was finished before. Its
@@ -135,5 +136,5 @@ def find_strategy(
     return found
 
 
-def _is_solved_for(model: str) -> bool:
-    return get_preset(model).optimizer == LEVENBERG_MARQUARDT
+def _is_solved_for(model: str | None) -> bool:
+    return model is not None and get_preset(model).optimizer == LEVENBERG_MARQUARDT

@@ -16,6 +16,7 @@ from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.errors import MosimError, UnknownNameError
 from mosim_gym.rl.few_steps import train_in_rounds
 from mosim_gym.rl.mixed_buffer import RealReplayBuffer
+from mosim_gym.rl.plan import make_plan
 from mosim_gym.rl.presets import Algorithm, preset_for
 from mosim_gym.rl.reality import Reality
 from mosim_gym.rl.strategies import (
@@ -140,6 +141,13 @@ def test_strategies_have_settings_of_their_own_for_models_that_deserve_them() ->
     assert find_strategy("on_policy", "unrolled") == dataclasses.replace(
         ON_POLICY, model="unrolled"
     )
+    # Networks are shown contacts where there are any.
+    for env_id, model in (("MoSim/cheetah-run-v0", "contact"), (ENV_ID, "default")):
+        plan = make_plan(
+            env_id, "sac", "on_policy", None,
+            real_steps=9_000, dynamics="learned", action_delay=0, seed=0,
+        )  # fmt: skip
+        assert plan.preset.name == model
     # The paper's numbers.
     steps = FEW_SHOT.vector_steps * FEW_SHOT.agent.n_envs
     assert (steps, FEW_SHOT.round_steps, FEW_SHOT.refit) == (5_000, 1_000, 50)
