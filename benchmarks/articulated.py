@@ -2,12 +2,12 @@
 
 For each body: episodes of true physics under the held random policy; a fit of the ``articulated``
 preset from "unknown" (one density, one damping, one friction); beside it a network (``default``)
-and, where asked for, the paper's recipe, on the same data for as long (two minutes at the least);
-open-loop rollouts on episodes of other seeds. With ``--altered k`` the body's masses, inertias,
-friction, damping, springs and motors are also changed by up to half, each on its own, by k
-different draws which no fit knows of; what was found is compared with the truth. With ``--noise``
-N(0, noise^2) is added once to every recorded state of the training data. Rows that are there
-already are not made again.
+and, where asked for, one that is shown contacts and the paper's recipe, on the same data for as
+long (two minutes at the least); open-loop rollouts on episodes of other seeds. With ``--altered k``
+the body's masses, inertias, friction, damping, springs and motors are also changed by up to half,
+each on its own, by k different draws which no fit knows of; what was found is compared with the
+truth. With ``--noise`` N(0, noise^2) is added once to every recorded state of the training data.
+Rows that are there already are not made again.
 
 Run: python benchmarks/articulated.py [--body cheetah ...] [--episodes 5 12] [--altered 3]
 """
@@ -36,7 +36,7 @@ from mosim_gym.evaluate.horizon import horizon_errors
 from mosim_gym.fit import fit
 from mosim_gym.fit.losses import whitened_residuals
 from mosim_gym.fit.pairs import make_pairs
-from mosim_gym.fit.presets import ARTICULATED
+from mosim_gym.fit.presets import get_preset
 from mosim_gym.tasks.mujoco import load_dm_env
 
 FOLDER = Path("runs/articulated")
@@ -45,7 +45,12 @@ FRESH_SEED, FRESH_EPISODES, LONG = 3_141_592, 100, 500
 SHORT = {"hopper": 25, "walker": 20, "humanoid": 4}
 LEAST_MINUTES = 2.0
 COLUMNS = ("body", "altered_by", "episodes", "noise", "model")
-TOLD = {"articulated": "geometry", "default": "joint types", "paper": "nothing"}
+TOLD = {
+    "articulated": "geometry",
+    "contact": "contact points",
+    "default": "joint types",
+    "paper": "nothing",
+}
 NAME = "articulated"
 
 
@@ -92,9 +97,9 @@ def run(job: Job) -> dict[str, Any]:
     out, kept = folder / f"{job.model}-{mine}", folder / "seconds.json"
     recipe: Any = job.model
     budget = None
-    if job.model == "articulated":
-        recipe = ARTICULATED.told(description.to_json())
-    else:
+    if get_preset(job.model).needs_geometry:
+        recipe = get_preset(job.model).told(description.to_json())
+    if job.model != "articulated":
         ours = timed(kept, f"articulated-{mine}", _must_be_there)
         budget = max(LEAST_MINUTES, ours / 60)
     work = partial(fit, train, out=out, preset=recipe, minutes=budget, threads=1, progress=False)
