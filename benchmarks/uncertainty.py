@@ -39,6 +39,7 @@ from mosim_gym.types import State
 from mosim_gym.uncertainty.calibrate import calibrate
 from mosim_gym.uncertainty.calibration import Score
 from mosim_gym.uncertainty.files import Uncertainty, load_uncertainty
+from mosim_gym.uncertainty.spread import Spread
 
 ENV_ID = "MoSim/cheetah-run-v0"
 FOLDER = Path("runs/uncertainty")
@@ -110,7 +111,7 @@ def joined(one: Windows, two: Windows) -> Windows:
 
 
 def scorers(known: Uncertainty, data: Dataset) -> dict[str, Scorer]:
-    """By name; the last two are what is tried first elsewhere."""
+    """Those of a single step, by name; the last two are what is tried first elsewhere."""
     assert known.disagreement is not None
     seen = data.transitions()
     rows = torch.linspace(0, len(seen) - 1, 20_000).long()
@@ -132,16 +133,23 @@ def scorers(known: Uncertainty, data: Dataset) -> dict[str, Scorer]:
 
 
 @torch.no_grad()
-def scored(model: Simulator, windows: Windows, by: Mapping[str, Scorer]) -> dict[str, Tensor]:
+def scored(
+    model: Simulator, windows: Windows, by: Mapping[str, Scorer], spread: Spread
+) -> dict[str, Tensor]:
     """Scores along the model's own rollouts, ``(N, T)`` each."""
     found = model.rollout(windows.start, windows.actions)
-    steps: dict[str, list[Tensor]] = {name: [] for name in by}
+    steps: dict[str, list[Tensor]] = {name: [] for name in ("spread", *by)}
+    members = spread.start(windows.start.to(found.qpos.dtype))
     for t in range(windows.horizon):
-        state = State(found.qpos[:, t], found.qvel[:, t])
+        state, action = State(found.qpos[:, t], found.qvel[:, t]), windows.actions[:, t]
+        # Where it diverged there is no doubt left.
+        lost = found.valid_steps <= t
+        members = spread.ensemble.step(members, action.to(state.qpos))
+        score = spread.of(members, State(found.qpos[:, t + 1], found.qvel[:, t + 1]))
+        steps["spread"].append(score.masked_fill(lost, torch.inf))
         for name, scorer in by.items():
-            score = scorer(state, windows.actions[:, t].to(state.qpos))
-            # Where it diverged there is no doubt left.
-            steps[name].append(score.masked_fill(found.valid_steps <= t, torch.inf))
+            score = scorer(state, action.to(state.qpos))
+            steps[name].append(score.masked_fill(lost, torch.inf))
     return {name: torch.stack(parts, 1).double() for name, parts in steps.items()}
 
 
@@ -167,7 +175,8 @@ def rows_of(k: int, model: Simulator, known: Uncertainty, parts: Mapping[str, An
     whole = horizon_errors(model, parts["mixed"]).whitened.amax(1)
     half = len(parts["random"])
     errors = {"random": whole[:half], "agent": whole[half:], "mixed": whole}
-    scores = scored(model, parts["mixed"], by)
+    assert known.spread is not None
+    scores = scored(model, parts["mixed"], by, known.spread)
     # As whitened as the others, by the spread of the mixed motion.
     held_out = horizon_errors(model, joined(usual, parts["agent"])).whitened[: len(usual)]
     bounds = {
@@ -219,9 +228,9 @@ def plot(name: str, rows: list[dict[str, Any]]) -> None:
                     if (row["score"], row["motion"], row["large_error"]) == which
                 ]
                 if mine:
-                    at = j + 0.18 * (i - 1.5)
+                    at = j + 0.16 * (i - 2)
                     axes.bar(
-                        at, np.mean(mine), 0.17, color=f"C{i}", label=score if j == 0 else None
+                        at, np.mean(mine), 0.15, color=f"C{i}", label=score if j == 0 else None
                     )
                     axes.plot([at] * len(mine), mine, "k.", markersize=3)
         axes.axhline(0.7, color="grey", linewidth=0.8, linestyle="--")

@@ -23,12 +23,15 @@ def calibrate_command(
         typer.Option(help="A fresh dataset to calibrate on; a tenth of --data by default."),
     ] = None,
     out: OptionalOut = None,
+    rollout: Annotated[
+        int, typer.Option(min=1, help="Steps of held-out rollouts that rank a spread.")
+    ] = 20,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
     """Let a model know when not to trust it: gym.make(..., uncertainty="truncate").
 
-    Fits a density of its data and, with --members, scores how far an ensemble disagrees; both are
+    Fits a density of its data and, with --members, scores how far an ensemble parts; all are
     calibrated on held-out motion and written into MODEL, or into a copy of it (--out).
     """
     from mosim_gym.uncertainty.calibrate import calibrate
@@ -40,6 +43,7 @@ def calibrate_command(
         members=members or (),
         held_out=held_out,
         out=out,
+        rollout=rollout,
         seed=seed,
         progress=not quiet,
     )

@@ -34,7 +34,7 @@ class Wish:
 
     Attributes:
         use: what is to be done about doubt.
-        score: what is to tell it; ``None``: disagreement where there are members, else density.
+        score: what is to tell it; ``None``: what is best for the use.
         quantile: of held-out control steps.
     """
 

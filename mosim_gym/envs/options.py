@@ -50,7 +50,8 @@ class WorldOptions(TypedDict, total=False):
             trusted: "truncate", "penalty", "member" or ``None`` (default); see `Use`.
         uncertainty_quantile: of held-out control steps: doubt beyond it truncates (by default
             0.99), or costs half a reward and more (0.99).
-        uncertainty_score: "disagreement" of members (default where there are some) or "density".
+        uncertainty_score: "density", or with members "spread" (default of "truncate") or
+            "disagreement" (of "penalty").
     """
 
     dynamics: str

@@ -13,17 +13,24 @@ from torch import Tensor
 from mosim_gym.dynamics.checkpoint import Checkpoint
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.envs.caution import Caution, Use, Wish
-from mosim_gym.envs.engine import Reading, Seed
+from mosim_gym.envs.engine import Fields, Reading, Seed
 from mosim_gym.envs.learned import LearnedEngine, Moved
 from mosim_gym.errors import CheckpointError, MosimError
 from mosim_gym.tasks.base import Task
-from mosim_gym.types import Float64Array, State
+from mosim_gym.types import Array, Float64Array, State
 from mosim_gym.uncertainty.calibration import Score
 from mosim_gym.uncertainty.disagreement import Disagreement
 from mosim_gym.uncertainty.files import load_uncertainty
+from mosim_gym.uncertainty.spread import Spread
 
 #: Keeps the draws of members apart from those of initial states, by the same seed.
 _STREAM = 0x6D656D62
+#: With members. A penalty is to depend on state and action alone, as an agent's value does.
+_BEST = {
+    Use.TRUNCATE: Score.SPREAD,
+    Use.PENALTY: Score.DISAGREEMENT,
+    Use.MEMBER: Score.DISAGREEMENT,
+}
 
 
 class Scorer(Protocol):
@@ -65,6 +72,50 @@ class ScoredEngine(LearnedEngine):
         with self.threads():
             doubt = self._scorer(self._state, control)
         return dataclasses.replace(super().step(action), doubt=doubt.double().cpu().numpy())
+
+
+class SpreadEngine(LearnedEngine):
+    """A `LearnedEngine` that tells how far the members' own futures have parted since the start.
+
+    Every row has a member of each kind beside it, under the same actions.
+
+    Args:
+        spread: of the members.
+        simulator: see `LearnedEngine`, as the rest.
+        task: likewise.
+        num_envs: likewise.
+        compile: the step of the model; the members' are not compiled.
+    """
+
+    def __init__(
+        self,
+        spread: Spread,
+        simulator: Simulator,
+        task: Task[Any],
+        num_envs: int,
+        *,
+        compile: bool = False,
+    ) -> None:
+        """See the class."""
+        super().__init__(simulator, task, num_envs, compile=compile)
+        self._spread = spread
+        self._members = spread.start(self._state)
+
+    def begin(self, rows: Array, given: Fields, rng: np.random.Generator) -> None:
+        """Start a new episode in `rows`, all members where the model is; see `Engine`."""
+        super().begin(rows, given, rng)
+        chosen = torch.from_numpy(rows)
+        self._members = self._spread.restart(self._members, chosen, self._state[chosen])
+
+    @torch.inference_mode()
+    def step(self, action: Float64Array) -> Reading:
+        """One control step of every row, and its doubt; see `Engine`."""
+        control = torch.from_numpy(action).to(self.simulator.device, self.simulator.dtype)
+        with self.threads():
+            self._members = self._spread.ensemble.step(self._members, control)
+        reading = super().step(action)
+        doubt = self._spread.of(self._members, self._state).double().cpu().numpy()
+        return dataclasses.replace(reading, doubt=doubt)
 
 
 class MemberEngine(LearnedEngine):
@@ -146,9 +197,9 @@ def cautious_engine(
             "--members MODEL-1 ... for an ensemble, --out COPY for a shipped checkpoint)."
         )
     members = known.disagreement
-    if members is None and (use is Use.MEMBER or asked is Score.DISAGREEMENT):
+    if members is None and (use is Use.MEMBER or asked in (Score.DISAGREEMENT, Score.SPREAD)):
         raise _no_members(use, name)
-    score = asked or (Score.DENSITY if members is None else Score.DISAGREEMENT)
+    score = asked or (Score.DENSITY if members is None else _BEST[use])
     calibrated = Caution(use, known.calibrations[score], wish.quantile)
     simulator = checkpoint.simulator
     if use is Use.MEMBER:
@@ -159,6 +210,10 @@ def cautious_engine(
                 "Leave compile out."
             )
         return MemberEngine(members, simulator, task, num_envs), calibrated
+    if score is Score.SPREAD:
+        assert known.spread is not None
+        engine = SpreadEngine(known.spread, simulator, task, num_envs, compile=compile)
+        return engine, calibrated
     scorer = known.density if score is Score.DENSITY else members
     assert scorer is not None
     return ScoredEngine(scorer, simulator, task, num_envs, compile=compile), calibrated

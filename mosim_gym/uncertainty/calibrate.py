@@ -19,9 +19,12 @@ from mosim_gym.uncertainty.calibration import Calibration, Score
 from mosim_gym.uncertainty.density import DensityConfig, fit_density
 from mosim_gym.uncertainty.disagreement import Disagreement, increment_scale
 from mosim_gym.uncertainty.files import Uncertainty, save_uncertainty
+from mosim_gym.uncertainty.spread import Spread, state_scale
 
 #: Of the episodes, so many fit the density, say when to stop, and give the held-out scores.
 SPLIT = (0.8, 0.1, 0.1)
+#: Control steps of held-out rollouts.
+ROLLOUT = 20
 _CHUNK = 4096
 
 
@@ -32,14 +35,15 @@ def calibrate(
     members: Sequence[str | Path] = (),
     held_out: Dataset | str | Path | None = None,
     out: str | Path | None = None,
+    rollout: int = ROLLOUT,
     config: DensityConfig | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> Path:
     """Let a checkpoint know when not to trust it, for ``uncertainty=`` of the environments.
 
-    A density of the data's states and actions is fitted; with `members`, the disagreement of the
-    ensemble is scored too. Both are calibrated on held-out motion, so that a threshold is a
+    A density of the data's states and actions is fitted; with `members`, disagreement and spread of
+    the ensemble are scored too. All are calibrated on held-out motion, so that a threshold is a
     quantile of held-out control steps. All of it is written into the checkpoint's folder.
 
     Args:
@@ -50,6 +54,7 @@ def calibrate(
             episodes of `data`, which the density does not see, but most of which members have
             seen: these then disagree a little less there than on fresh motion.
         out: write a copy of the checkpoint there instead.
+        rollout: control steps of the held-out rollouts among whose states a spread is ranked.
         config: of the density.
         seed: of the density's fit and of the split.
         progress: show a bar.
@@ -67,27 +72,31 @@ def calibrate(
     spec = model.spec
     recorded = data if isinstance(data, Dataset) else Dataset.open(data)
     spec.require_same_body(recorded.spec, f"The data in {recorded.path}")
-    train, stop, last = (part.transitions() for part in recorded.split(SPLIT, seed=seed))
-    judged = last
+    parts = recorded.split(SPLIT, seed=seed)
+    train, stop = parts[0].transitions(), parts[1].transitions()
+    fresh = parts[2]
     if held_out is not None:
         fresh = held_out if isinstance(held_out, Dataset) else Dataset.open(held_out)
         spec.require_same_body(fresh.spec, f"The held-out data in {fresh.path}")
-        judged = fresh.transitions()
+    judged = fresh.transitions()
     folders = tuple(find_checkpoint(member) for member in members)
-    disagreement = None
+    disagreement = spread = None
     if folders:
         models = [model.simulator, *(load_checkpoint(path).simulator for path in folders)]
         disagreement = Disagreement(models, increment_scale(train.state, train.next_state))
+        spread = Spread(disagreement.ensemble, state_scale(train.state, spec))
     density = fit_density(
         spec, _pairs(train), _pairs(stop), config=config, seed=seed, progress=progress
     )
     scores = {Score.DENSITY: Calibration(density.scores(*_pairs(judged)).numpy())}
-    if disagreement is not None:
+    if disagreement is not None and spread is not None:
         found = disagreements(disagreement, *_pairs(judged))
         scores[Score.DISAGREEMENT] = Calibration(found.numpy())
+        scores[Score.SPREAD] = Calibration(spread.along(fresh.windows(rollout)).numpy())
     facts = {
         "episodes": len(recorded),
         "held_out_steps": len(judged),
+        "rollout": rollout,
         "held_out": "fresh motion" if held_out is not None else "a tenth of the data",
         "source": recorded.metadata.source,
         "policy": recorded.metadata.policy,
@@ -95,7 +104,7 @@ def calibrate(
     }
     if target != source:
         _copy(source, target)
-    save_uncertainty(target, Uncertainty(density, disagreement, scores, facts), folders)
+    save_uncertainty(target, Uncertainty(density, disagreement, spread, scores, facts), folders)
     return target
 
 

@@ -24,10 +24,12 @@ _WIDTHS = math.log((1 - _MEDIAN_PENALTY) / _MEDIAN_PENALTY)
 class Score(StrEnum):
     """What tells doubt.
 
-    DISAGREEMENT: how far the members of an ensemble part in a step.
+    SPREAD: how far the futures of an ensemble's members have parted since the episode started.
+    DISAGREEMENT: how far the members part in a single step.
     DENSITY: how unusual a state and action are among those of the data.
     """
 
+    SPREAD = "spread"
     DISAGREEMENT = "disagreement"
     DENSITY = "density"
 

@@ -26,6 +26,7 @@ from mosim_gym.files import write_atomically, write_json
 from mosim_gym.uncertainty.calibration import Calibration, Score
 from mosim_gym.uncertainty.density import Density, DensityConfig
 from mosim_gym.uncertainty.disagreement import Disagreement
+from mosim_gym.uncertainty.spread import Spread
 
 SCHEMA_VERSION = 1
 FACTS, TENSORS, MEMBER = "uncertainty.json", "uncertainty.safetensors", "member-"
@@ -39,12 +40,14 @@ class Uncertainty:
     Attributes:
         density: of the data.
         disagreement: of the members; ``None`` for a single model.
+        spread: of their futures; likewise.
         calibrations: the held-out scores of each of them.
         facts: what it was made from (JSON values).
     """
 
     density: Density
     disagreement: Disagreement | None
+    spread: Spread | None
     calibrations: Mapping[Score, Calibration]
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,8 +67,9 @@ def save_uncertainty(path: Path, uncertainty: Uncertainty, members: tuple[Path, 
     tensors = {f"density.{name}": value for name, value in density.state_dict().items()}
     for score, calibration in uncertainty.calibrations.items():
         tensors[f"scores.{score}"] = torch.from_numpy(calibration.scores)
-    if uncertainty.disagreement is not None:
+    if uncertainty.disagreement is not None and uncertainty.spread is not None:
         tensors["increment_scale"] = uncertainty.disagreement.scale
+        tensors["state_scale"] = uncertainty.spread.scale
     packed = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
     try:
         # Read first and written last: without it, nothing of the rest is looked at.
@@ -116,15 +120,16 @@ def load_uncertainty(path: Path, device: torch.device | str = "cpu") -> Uncertai
         density.load_state_dict(_below("density.", tensors))
         density.to(device).eval().requires_grad_(False)
         members = int(facts["members"])
-        disagreement = None
+        disagreement = spread = None
         if members:
             folders = [path, *(path / f"{MEMBER}{k}" for k in range(1, members + 1))]
             # Loaded anew, the folder's own model too: an engine changes the one that it runs.
             models = [load_checkpoint(folder, device).simulator for folder in folders]
             disagreement = Disagreement(models, tensors["increment_scale"])
+            spread = Spread(disagreement.ensemble, tensors["state_scale"])
         scores = _below("scores.", tensors)
         calibrations = {Score(k): Calibration(v.cpu().numpy()) for k, v in scores.items()}
-        return Uncertainty(density, disagreement, calibrations, facts["made_from"])
+        return Uncertainty(density, disagreement, spread, calibrations, facts["made_from"])
     except CheckpointError:
         raise
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -181,6 +181,43 @@ def test_the_doubt_told_is_that_of_the_score(several, score):
     assert info["mosim/uncertainty"] == world.caution.calibration.quantile_of(doubt)[0]
 
 
+def test_spread_is_how_far_the_members_have_parted_since_the_start(several):
+    """The members' states, stepped here one by one."""
+    env = gym.make_vec(
+        ENV_ID, num_envs=2, checkpoint=several, uncertainty="truncate", state_info=True
+    )
+    world = env.unwrapped.world
+    world.caution = Caution(Use.PENALTY, KNOWN, 0.9)
+    paths = [several, f"{several}/member-1", f"{several}/member-2"]
+    members = [mosim_gym.load_simulator(path) for path in paths]
+    scale = world.engine._spread.scale
+
+    def expected(states, own):
+        own = torch.cat([own.qpos, own.qvel], 1)
+        apart = [(torch.cat([s.qpos, s.qvel], 1) - own) / scale for s in states[1:]]
+        return torch.stack(apart).square().mean((0, 2)).sqrt()
+
+    env.reset(seed=0)
+    start = State.from_numpy(world.engine.state(), dtype=torch.float32)
+    states = [start] * 3
+    action = np.full((2, 2), 0.3)
+    for t in range(6):
+        if t == 3:
+            env.reset(options={"reset_mask": np.array([True, False])})
+            new = State.from_numpy(world.engine.state(), dtype=torch.float32)
+            states = [s.replace_rows(np.array([0]), new[np.array([0])]) for s in states]
+        states = [m.step(s, torch.tensor(action)) for m, s in zip(members, states, strict=True)]
+        infos = env.step(action)[-1]
+        own = State.from_numpy(
+            infos["mosim/state"] | {"context": start.context}, dtype=torch.float32
+        )
+        doubt = world.engine._spread.of(world.engine._members, own)
+        torch.testing.assert_close(doubt, expected(states, own), rtol=1e-3, atol=1e-5)
+        np.testing.assert_array_equal(
+            infos["mosim/uncertainty"], KNOWN.quantile_of(doubt.double().numpy())
+        )
+
+
 def test_steps_are_the_models_own_unless_members_are_drawn(several):
     def run(**options):
         env = gym.make_vec(ENV_ID, num_envs=4, checkpoint=several, **options)

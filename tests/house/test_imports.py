@@ -29,7 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "data": BASE | {"tasks"},
     "fit": BASE | {"data", "dynamics", "evaluate"},
     "evaluate": BASE | {"data", "dynamics", "tasks"},
-    "uncertainty": BASE | {"data", "dynamics"},
+    "uncertainty": BASE | {"data", "dynamics", "evaluate"},
     # The table of ids: rooms that are asked for a task by its name look it up here.
     "registration": {"errors", "tasks"},
     # Adds the user's bodies to that table.

@@ -10,7 +10,7 @@ import pytest
 
 from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.errors import CheckpointError, MosimError
-from mosim_gym.uncertainty.calibrate import SPLIT, calibrate, disagreements
+from mosim_gym.uncertainty.calibrate import ROLLOUT, SPLIT, calibrate, disagreements
 from mosim_gym.uncertainty.calibration import Score
 from mosim_gym.uncertainty.files import load_uncertainty
 from tests.data.fakes import point_mass
@@ -41,14 +41,15 @@ def test_what_was_written_is_read(model, motion, tmp_path):
     model.rename(moved)
     found = load_uncertainty(moved)
     assert len(found.disagreement.ensemble) == 3
-    assert set(found.calibrations) == {Score.DENSITY, Score.DISAGREEMENT}
+    assert set(found.calibrations) == set(Score)
     held_out = motion.split(SPLIT, seed=0)[2].transitions()
     scores = {
         Score.DENSITY: found.density.scores(held_out.state, held_out.action),
         Score.DISAGREEMENT: disagreements(found.disagreement, held_out.state, held_out.action),
+        Score.SPREAD: found.spread.along(motion.split(SPLIT, seed=0)[2].windows(ROLLOUT)),
     }
     for score, values in scores.items():
-        expected = np.sort(values.double().numpy())
+        expected = np.sort(values.double().numpy().ravel())
         np.testing.assert_allclose(found.calibrations[score].scores, expected, rtol=1e-5)
     assert found.facts["held_out_steps"] == len(held_out)
     assert load_checkpoint(moved).trusted_horizon == 7

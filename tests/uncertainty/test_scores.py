@@ -9,10 +9,13 @@ import pytest
 import torch
 
 from mosim_gym.data.dataset import Dataset
+from mosim_gym.dynamics.ensemble import Ensemble
+from mosim_gym.evaluate.horizon import horizon_errors
 from mosim_gym.robots.spec import Actuator, Integrator, Joint, JointType, RobotSpec
 from mosim_gym.types import State
 from mosim_gym.uncertainty.density import Density, DensityConfig, fit_density
 from mosim_gym.uncertainty.disagreement import Disagreement, increment_scale
+from mosim_gym.uncertainty.spread import Spread, state_scale
 from mosim_gym.uncertainty.view import View
 from tests.fit.fakes import GAIN, pendulum_spec, write_dataset
 from tests.uncertainty.fakes import TINY, Kicked
@@ -155,3 +158,16 @@ def test_a_member_that_is_lost_disagrees_infinitely(motion):
     data = motion.transitions()
     members = [Kicked(0.0), Kicked(math.nan)]
     assert (Disagreement(members, torch.ones(1))(data.state, data.action) == math.inf).all()
+
+
+def test_spread_is_the_whitened_distance_of_members_that_go_their_own_ways(motion):
+    """With whom is the truth and who is off swapped, that is a rollout's error."""
+    windows = motion.windows(20)
+    scale = state_scale(motion.transitions().state, motion.spec)
+    found = Spread(Ensemble([Kicked(0.2), Kicked(0.0)]), scale).along(windows)
+    error = horizon_errors(Kicked(0.2), windows).whitened
+    # Whitened by nearly the same motion.
+    torch.testing.assert_close(found, error, rtol=0.2, atol=1e-9)
+    assert (found[:, -1] > found[:, 0]).all()
+    same = Spread(Ensemble([Kicked(0.2)] * 3), scale).along(windows)
+    assert (same == 0).all()
