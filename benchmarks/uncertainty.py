@@ -49,6 +49,9 @@ FALSE_ALARMS = 0.05
 #: Step quantiles at which the alarm of an environment is judged.
 QUANTILES = (0.95, 0.99, 0.999)
 
+#: Scores of the rollout so far; the others are of a single step.
+FROM_START = ("spread", "futures alone", "disagreement so far")
+
 Scorer = Callable[[State, Tensor], Tensor]
 
 
@@ -65,7 +68,7 @@ class Settings:
     suffix: str
 
 
-FULL = Settings(100, 4, 12.0, 20, 1000, 20_000, "")
+FULL = Settings(100, 7, 21.0, 20, 1000, 20_000, "")
 QUICK = Settings(10, 3, 0.3, 4, 100, 300, "_quick")
 
 
@@ -138,15 +141,20 @@ def scored(
 ) -> dict[str, Tensor]:
     """Scores along the model's own rollouts, ``(N, T)`` each."""
     found = model.rollout(windows.start, windows.actions)
-    steps: dict[str, list[Tensor]] = {name: [] for name in ("spread", *by)}
-    members = spread.start(windows.start.to(found.qpos.dtype))
+    steps: dict[str, list[Tensor]] = {name: [] for name in (*FROM_START, *by)}
+    futures = spread.start(windows.start.to(found.qpos.dtype))
     for t in range(windows.horizon):
         state, action = State(found.qpos[:, t], found.qvel[:, t]), windows.actions[:, t]
         # Where it diverged there is no doubt left.
         lost = found.valid_steps <= t
-        members = spread.ensemble.step(members, action.to(state.qpos))
-        score = spread.of(members, State(found.qpos[:, t + 1], found.qvel[:, t + 1]))
-        steps["spread"].append(score.masked_fill(lost, torch.inf))
+        futures = spread.step(futures, state, action.to(state.qpos))
+        arrived = State(found.qpos[:, t + 1], found.qvel[:, t + 1])
+        for name, score in (
+            ("spread", spread.of(futures, arrived)),
+            ("futures alone", spread.distance(futures, arrived).nan_to_num(torch.inf)),
+            ("disagreement so far", futures.disagreed),
+        ):
+            steps[name].append(score.masked_fill(lost, torch.inf))
         for name, scorer in by.items():
             score = scorer(state, action.to(state.qpos))
             steps[name].append(score.masked_fill(lost, torch.inf))
@@ -228,9 +236,9 @@ def plot(name: str, rows: list[dict[str, Any]]) -> None:
                     if (row["score"], row["motion"], row["large_error"]) == which
                 ]
                 if mine:
-                    at = j + 0.16 * (i - 2)
+                    at = j + 0.12 * (i - 3)
                     axes.bar(
-                        at, np.mean(mine), 0.15, color=f"C{i}", label=score if j == 0 else None
+                        at, np.mean(mine), 0.11, color=f"C{i}", label=score if j == 0 else None
                     )
                     axes.plot([at] * len(mine), mine, "k.", markersize=3)
         axes.axhline(0.7, color="grey", linewidth=0.8, linestyle="--")

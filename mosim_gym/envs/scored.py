@@ -75,7 +75,7 @@ class ScoredEngine(LearnedEngine):
 
 
 class SpreadEngine(LearnedEngine):
-    """A `LearnedEngine` that tells how far the members' own futures have parted since the start.
+    """A `LearnedEngine` that tells how far the members have parted since the start; see `Spread`.
 
     Every row has a member of each kind beside it, under the same actions.
 
@@ -99,22 +99,22 @@ class SpreadEngine(LearnedEngine):
         """See the class."""
         super().__init__(simulator, task, num_envs, compile=compile)
         self._spread = spread
-        self._members = spread.start(self._state)
+        self._futures = spread.start(self._state)
 
     def begin(self, rows: Array, given: Fields, rng: np.random.Generator) -> None:
         """Start a new episode in `rows`, all members where the model is; see `Engine`."""
         super().begin(rows, given, rng)
         chosen = torch.from_numpy(rows)
-        self._members = self._spread.restart(self._members, chosen, self._state[chosen])
+        self._futures = self._spread.restart(self._futures, chosen, self._state[chosen])
 
     @torch.inference_mode()
     def step(self, action: Float64Array) -> Reading:
         """One control step of every row, and its doubt; see `Engine`."""
         control = torch.from_numpy(action).to(self.simulator.device, self.simulator.dtype)
         with self.threads():
-            self._members = self._spread.ensemble.step(self._members, control)
+            self._futures = self._spread.step(self._futures, self._state, control)
         reading = super().step(action)
-        doubt = self._spread.of(self._members, self._state).double().cpu().numpy()
+        doubt = self._spread.of(self._futures, self._state).double().cpu().numpy()
         return dataclasses.replace(reading, doubt=doubt)
 
 

@@ -84,7 +84,7 @@ def calibrate(
     if folders:
         models = [model.simulator, *(load_checkpoint(path).simulator for path in folders)]
         disagreement = Disagreement(models, increment_scale(train.state, train.next_state))
-        spread = Spread(disagreement.ensemble, state_scale(train.state, spec))
+        spread = Spread(disagreement, state_scale(train.state, spec))
     density = fit_density(
         spec, _pairs(train), _pairs(stop), config=config, seed=seed, progress=progress
     )

@@ -126,7 +126,7 @@ def load_uncertainty(path: Path, device: torch.device | str = "cpu") -> Uncertai
             # Loaded anew, the folder's own model too: an engine changes the one that it runs.
             models = [load_checkpoint(folder, device).simulator for folder in folders]
             disagreement = Disagreement(models, tensors["increment_scale"])
-            spread = Spread(disagreement.ensemble, tensors["state_scale"])
+            spread = Spread(disagreement, tensors["state_scale"])
         scores = _below("scores.", tensors)
         calibrations = {Score(k): Calibration(v.cpu().numpy()) for k, v in scores.items()}
         return Uncertainty(density, disagreement, spread, calibrations, facts["made_from"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from mosim_gym.tasks.mujoco import robot_of
 from mosim_gym.types import State
 from mosim_gym.uncertainty.calibrate import calibrate
 from mosim_gym.uncertainty.calibration import Calibration
+from mosim_gym.uncertainty.files import load_uncertainty
 from tests.envs.faces import BATCHED, ENV_ID, FACES
 from tests.envs.fakes import Drifting
 from tests.uncertainty.fakes import TINY, member, random_motion
@@ -199,20 +202,28 @@ def test_spread_is_how_far_the_members_have_parted_since_the_start(several):
 
     env.reset(seed=0)
     start = State.from_numpy(world.engine.state(), dtype=torch.float32)
-    states = [start] * 3
+    states, disagreed = [start] * 3, torch.zeros(2)
+    disagreement = load_uncertainty(Path(several)).disagreement
     action = np.full((2, 2), 0.3)
     for t in range(6):
         if t == 3:
             env.reset(options={"reset_mask": np.array([True, False])})
             new = State.from_numpy(world.engine.state(), dtype=torch.float32)
             states = [s.replace_rows(np.array([0]), new[np.array([0])]) for s in states]
+            disagreed[0] = 0
+        own = State.from_numpy(world.engine.state(), dtype=torch.float32)
+        disagreed = disagreed + disagreement(own, torch.tensor(action))
         states = [m.step(s, torch.tensor(action)) for m, s in zip(members, states, strict=True)]
         infos = env.step(action)[-1]
         own = State.from_numpy(
             infos["mosim/state"] | {"context": start.context}, dtype=torch.float32
         )
-        doubt = world.engine._spread.of(world.engine._members, own)
-        torch.testing.assert_close(doubt, expected(states, own), rtol=1e-3, atol=1e-5)
+        futures = world.engine._futures
+        distance = world.engine._spread.distance(futures, own)
+        torch.testing.assert_close(distance, expected(states, own), rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(futures.disagreed, disagreed, rtol=1e-3, atol=1e-5)
+        doubt = world.engine._spread.of(futures, own)
+        torch.testing.assert_close(doubt, (distance * disagreed).sqrt(), rtol=1e-3, atol=1e-5)
         np.testing.assert_array_equal(
             infos["mosim/uncertainty"], KNOWN.quantile_of(doubt.double().numpy())
         )

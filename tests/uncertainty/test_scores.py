@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from mosim_gym.data.dataset import Dataset
-from mosim_gym.dynamics.ensemble import Ensemble
 from mosim_gym.evaluate.horizon import horizon_errors
 from mosim_gym.robots.spec import Actuator, Integrator, Joint, JointType, RobotSpec
 from mosim_gym.types import State
@@ -160,14 +159,19 @@ def test_a_member_that_is_lost_disagrees_infinitely(motion):
     assert (Disagreement(members, torch.ones(1))(data.state, data.action) == math.inf).all()
 
 
-def test_spread_is_the_whitened_distance_of_members_that_go_their_own_ways(motion):
-    """With whom is the truth and who is off swapped, that is a rollout's error."""
-    windows = motion.windows(20)
-    scale = state_scale(motion.transitions().state, motion.spec)
-    found = Spread(Ensemble([Kicked(0.2), Kicked(0.0)]), scale).along(windows)
+def test_spread_joins_how_far_members_are_away_and_what_they_disagreed_on(motion):
+    """With whom is the truth and who is off swapped, the former is a rollout's error."""
+    windows, data = motion.windows(20), motion.transitions()
+    gained = increment_scale(data.state, data.next_state)
+    disagreement = Disagreement([Kicked(0.2), Kicked(0.0)], gained)
+    found = Spread(disagreement, state_scale(data.state, motion.spec)).along(windows)
     error = horizon_errors(Kicked(0.2), windows).whitened
+    each = 0.1 * GAIN * 0.02 / gained
+    disagreed = each * torch.arange(1, 21)
     # Whitened by nearly the same motion.
-    torch.testing.assert_close(found, error, rtol=0.2, atol=1e-9)
-    assert (found[:, -1] > found[:, 0]).all()
-    same = Spread(Ensemble([Kicked(0.2)] * 3), scale).along(windows)
-    assert (same == 0).all()
+    torch.testing.assert_close(found, (error * disagreed).sqrt(), rtol=0.1, atol=1e-9)
+
+
+def test_members_that_are_the_same_never_part(motion):
+    same = Spread(Disagreement([Kicked(0.2)] * 3, torch.ones(1)), torch.ones(2))
+    assert (same.along(motion.windows(20)) == 0).all()
