@@ -8,19 +8,18 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.utils.env_checker import check_env as check_gymnasium
+from stable_baselines3.common.env_checker import check_env as check_sb3
 
 import mosim_gym
 from mosim_gym.envs.caution import Caution, Use
-from mosim_gym.errors import CheckpointError, MosimError
 from mosim_gym.tasks import reacher
 from mosim_gym.tasks.mujoco import robot_of
 from mosim_gym.types import State
-from mosim_gym.uncertainty.calibrate import calibrate
 from mosim_gym.uncertainty.calibration import Calibration
 from mosim_gym.uncertainty.files import load_uncertainty
 from tests.envs.faces import BATCHED, ENV_ID, FACES
 from tests.envs.fakes import Drifting
-from tests.uncertainty.fakes import TINY, member, random_motion
 
 UP = np.array([0.5, 0.0], np.float32)
 #: Held-out doubts 0.01, 0.02, ..., 1.
@@ -30,26 +29,6 @@ START = {
     "qvel": np.zeros((3, 2)),
     "context": np.array([[0.2, 0.0], [0.1, 0.1], [0.0, 0.2]]),
 }
-
-
-@pytest.fixture(scope="module")
-def motion(tmp_path_factory):
-    return random_motion(tmp_path_factory.mktemp("data") / "reacher", robot_of("reacher", "easy"))
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory, motion):
-    """A calibrated model without members."""
-    folder = member(tmp_path_factory.mktemp("alone") / "model", robot_of("reacher", "easy"))
-    return str(calibrate(folder, motion, config=TINY, progress=False))
-
-
-@pytest.fixture(scope="module")
-def several(tmp_path_factory, motion):
-    """A calibrated ensemble of three."""
-    root, robot = tmp_path_factory.mktemp("several"), robot_of("reacher", "easy")
-    paths = [member(root / f"model-{k}", robot, seed=k) for k in range(3)]
-    return str(calibrate(paths[0], motion, members=paths[1:], config=TINY, progress=False))
 
 
 def known(env, use=Use.TRUNCATE, quantile=0.9):
@@ -171,6 +150,14 @@ def test_every_use_on_every_face(several, name, use):
         assert np.isfinite(seen.last).all() and np.isfinite(seen.reward).all()
 
 
+@pytest.mark.parametrize("use", Use)
+@pytest.mark.filterwarnings("ignore:.*observation space m.* value is")
+def test_the_checkers(several, use):
+    env = gym.make(ENV_ID, checkpoint=several, uncertainty=use.value)
+    check_gymnasium(env.unwrapped, skip_render_check=True)
+    check_sb3(env, warn=True)
+
+
 @pytest.mark.parametrize("score", ["density", "disagreement"])
 def test_the_doubt_told_is_that_of_the_score(several, score):
     options = {"uncertainty": "penalty", "uncertainty_score": score}
@@ -267,47 +254,6 @@ def test_a_rows_members_do_not_depend_on_the_resets_of_others(several):
 
     others = np.arange(8) < 3
     np.testing.assert_array_equal(run(others), run(np.zeros(8, bool)))
-
-
-def test_the_spec_goes_through_json(several):
-    options = {"uncertainty": "truncate", "uncertainty_quantile": 0.95}
-    env = gym.make(ENV_ID, checkpoint=several, **options)
-    assert gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json())) is not None
-
-
-WRONG = [
-    ({"uncertainty": "truncat"}, "Unknown uncertainty 'truncat'. Did you mean 'truncate'"),
-    ({"uncertainty": 1}, r"uncertainty=1 is a int; expected str or None"),
-    ({"uncertainty": "truncate", "uncertainty_quantile": 1.5}, r"=1.5; expected a number above 0"),
-    ({"uncertainty": "truncate", "uncertainty_quantile": True}, r"=True; expected a number above"),
-    ({"uncertainty": "truncate", "uncertainty_quantile": "a"}, r"='a' is a str; expected float"),
-    ({"uncertainty": "truncate", "uncertainty_score": "dens"}, r"Did you mean 'density'"),
-    ({"uncertainty_quantile": 0.9}, r"uncertainty_quantile=0.9 needs uncertainty= beside it"),
-    ({"uncertainty_score": "density"}, r"uncertainty_score='density' needs uncertainty= beside"),
-    ({"uncertainty": "member", "uncertainty_quantile": 0.9}, "leave out uncertainty_quantile"),
-    ({"uncertainty": "member"}, "needs a checkpoint that has them.*--members MODEL-1"),
-    (
-        {"uncertainty": "truncate", "uncertainty_score": "disagreement"},
-        "needs a checkpoint that has them.*--members MODEL-1",
-    ),
-    ({"uncertainty": "truncate", "dynamics": "mujoco"}, 'needs dynamics="learned"'),
-]
-
-
-@pytest.mark.parametrize(("options", "message"), WRONG)
-def test_what_is_wrong_is_told(alone, options, message):
-    with pytest.raises(MosimError, match=message):
-        gym.make_vec(ENV_ID, **{"checkpoint": alone, **options})
-
-
-def test_a_checkpoint_that_was_not_calibrated(checkpoint):
-    with pytest.raises(CheckpointError, match="was not calibrated. Do it by: mosim-gym calibrate"):
-        gym.make(ENV_ID, checkpoint=checkpoint, uncertainty="penalty")
-
-
-def test_members_are_not_compiled(several):
-    with pytest.raises(MosimError, match="Leave compile out"):
-        gym.make(ENV_ID, checkpoint=several, uncertainty="member", compile=True)
 
 
 @pytest.mark.slow
