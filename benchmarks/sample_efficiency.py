@@ -1,9 +1,11 @@
 """How many real steps an agent needs: with a model learned on the way, and alone.
 
-Arms: ``on_policy`` with an articulated model (told the geometry) and with a network (told joint
-types), the paper's ``few_shot`` schedule, and plain SAC in true physics with an update a step.
+Arms: ``on_policy`` with an articulated model (told the geometry), with a network (told joint
+types) and with true physics in place of the model; the paper's ``few_shot`` schedule; and plain SAC
+in true physics with an update a step.
 Returns are of whole episodes of true physics without noise, judged on the way; they cost no step of
-the budget. Goes on where it stopped: finished runs are in the CSV and are not done again.
+the budget. Goes on where it stopped: finished runs are in the CSV and are not done again, an
+unfinished one is gone on with from its last round.
 
 Run: python benchmarks/sample_efficiency.py [--arm articulated ...] [--seeds 3] [--budget 7000]
 """
@@ -23,18 +25,28 @@ from records import new_figure, run_missing, save_figure
 
 from mosim_gym.rl.presets import AgentPreset
 
-#: Arm: strategy, model, real steps.
-ARMS: dict[str, tuple[str | None, str | None, int]] = {
-    "articulated": ("on_policy", "articulated", 30_000),
-    "network": ("on_policy", "default", 50_000),
-    "few_shot": ("few_shot", "default", 100_000),
-    "alone": (None, None, 100_000),
-}
-LABELS = {
-    "articulated": "on_policy, articulated (told: geometry)",
-    "network": "on_policy, network (told: joint types)",
-    "few_shot": "the paper's few_shot, network",
-    "alone": "SAC alone",
+
+@dataclass(frozen=True)
+class Arm:
+    """How an agent learns: strategy and model; without a strategy, alone."""
+
+    real_steps: int
+    label: str
+    strategy: str | None = None
+    model: str | None = None
+    dynamics: str = "learned"
+
+
+ARMS = {
+    "articulated": Arm(
+        30_000, "on_policy, articulated (told: geometry)", "on_policy", "articulated"
+    ),
+    "network": Arm(50_000, "on_policy, network (told: joint types)", "on_policy", "default"),
+    "perfect": Arm(
+        50_000, "the rounds of on_policy in true physics", "on_policy", "articulated", "mujoco"
+    ),
+    "few_shot": Arm(100_000, "the paper's few_shot, network", "few_shot", "default"),
+    "alone": Arm(100_000, "SAC alone"),
 }
 #: SB3's sizes and an update a step; as in all arms, the learning rate falls to 0 over the run.
 PLAIN = AgentPreset(
@@ -74,11 +86,14 @@ def run(job: Job) -> dict[str, Any]:
     import torch
 
     from mosim_gym import train_agent
+    from mosim_gym.rl.run_state import RunState
 
     torch.set_num_threads(1)
-    strategy, model, _ = ARMS[job.arm]
+    arm = ARMS[job.arm]
     folder = Path("runs") / NAME / "-".join(job.key)
-    shutil.rmtree(folder, ignore_errors=True)
+    resume = RunState(folder).file.exists()
+    if not resume:
+        shutil.rmtree(folder, ignore_errors=True)
     env_id = f"MoSim/{job.task}-v0"
     common: dict[str, Any] = {
         "out": folder,
@@ -89,13 +104,19 @@ def run(job: Job) -> dict[str, Any]:
         "final_seed": 1_000_000 + 1_000 * job.seed,
         "progress": False,
     }
-    if strategy is None:
+    if arm.strategy is None:
         updates = job.budget - PLAIN.learning_starts
         plain = dataclasses.replace(PLAIN, updates=updates)
         result = train_agent(env_id, dynamics="mujoco", preset=plain, **common)
     else:
         result = train_agent(
-            env_id, strategy=strategy, model=model, real_steps=job.budget, **common
+            env_id,
+            strategy=arm.strategy,
+            model=arm.model,
+            dynamics=arm.dynamics,
+            real_steps=job.budget,
+            resume=resume,
+            **common,
         )
     real = result.returns_real
     return {
@@ -114,32 +135,47 @@ def run(job: Job) -> dict[str, Any]:
     }
 
 
+def curves_of(
+    rows: Sequence[dict[str, Any]], task: str, arm: str, budget: int
+) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
+    """Real steps and returns, ``(points, 2)`` a seed."""
+    return [
+        np.array([point.split(":") for point in row["curve"].split()], dtype=float)
+        for row in rows
+        if (row["task"], row["arm"], int(row["budget"])) == (task, arm, budget)
+    ]
+
+
 def report(rows: Sequence[dict[str, Any]], task: str) -> None:
-    """Draw return against real steps: each seed, and their mean."""
+    """Draw return against real steps: each seed, their mean, and its 95 % bootstrap interval.
+
+    By SciPy: rliable stands on arch 7, which does not load beside pandas 3.
+    """
+    from scipy.stats import bootstrap
+
     figure = new_figure(width=9)
     axes = figure.subplots()
-    for k, arm in enumerate(ARMS):
-        budget = max((int(row["budget"]) for row in rows if row["arm"] == arm), default=0)
-        mine = [
-            row
-            for row in rows
-            if (row["arm"], row["task"], int(row["budget"])) == (arm, task, budget)
-        ]
-        curves = [
-            np.array([point.split(":") for point in row["curve"].split()], dtype=float)
-            for row in mine
-        ]
+    cases = sorted({(row["arm"], int(row["budget"])) for row in rows if row["task"] == task})
+    for k, (arm, budget) in enumerate(cases):
+        curves = curves_of(rows, task, arm, budget)
         for curve in curves:
             axes.plot(*curve.T, color=f"C{k}", alpha=0.35, lw=1)
-        if curves:
-            grid = np.linspace(
-                max(c[0, 0] for c in curves), min(c[-1, 0] for c in curves), JUDGEMENTS
-            )
-            mean = np.mean([np.interp(grid, *curve.T) for curve in curves], axis=0)
-            label = f"{LABELS[arm]} ({len(curves)} seeds)"
-            axes.plot(grid, mean, "o-", ms=3, color=f"C{k}", label=label)
-            ends = [float(row["return_real_mean"]) for row in mine]
-            print(f"{task} {arm}: {np.mean(ends):.0f} after {mine[0]['real_steps']}, seeds {ends}")
+        ends = [
+            float(row["return_real_mean"])
+            for row in rows
+            if (row["task"], row["arm"], int(row["budget"])) == (task, arm, budget)
+        ]
+        # The k-th judgements of all seeds come after as many updates, and real steps.
+        points = min(len(curve) for curve in curves)
+        every = np.stack([curve[:points] for curve in curves])
+        steps, returns = every[..., 0].mean(0), every[..., 1]
+        label = f"{ARMS[arm].label}, {budget:,} ({len(curves)} seeds)"
+        axes.plot(steps, returns.mean(0), "o-", ms=3, color=f"C{k}", label=label)
+        if len(curves) > 1:
+            band = bootstrap((returns,), np.mean, axis=0, method="percentile", rng=0)
+            interval = band.confidence_interval
+            axes.fill_between(steps, interval.low, interval.high, color=f"C{k}", alpha=0.12)
+        print(f"{task} {arm} {budget}: {np.mean(ends):.0f}, seeds {ends}")
     axes.set(xlabel="real steps", ylabel="return in reality", ylim=(0, 1020), title=task)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
@@ -157,7 +193,7 @@ def main() -> None:
     parser.add_argument("--budget", type=int, help="real steps; by default as listed above")
     options = parser.parse_args()
     jobs = [
-        Job(options.task, arm, seed, options.budget or ARMS[arm][2])
+        Job(options.task, arm, seed, options.budget or ARMS[arm].real_steps)
         for seed in range(options.first_seed, options.first_seed + options.seeds)
         for arm in options.arm
     ]

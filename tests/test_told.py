@@ -34,6 +34,15 @@ def test_the_task_of_the_data_tells_it(tmp_path: Path) -> None:
     assert names(with_description(get_preset("articulated"), data)) == ["shoulder", "elbow"]
 
 
+def test_so_are_contact_features(tmp_path: Path) -> None:
+    data = data_of(tmp_path, "MoSim/acrobot-swingup-v0 (dynamics=mujoco)")
+    preset = get_preset("contact")
+    assert names(with_description(preset, data)) == ["shoulder", "elbow"]
+    for numbers in ({"told": Told.NUMBERS}, {"priors": ["mass=0.1"]}):
+        with pytest.raises(MosimError, match='"contact" is told the geometry alone'):
+            with_description(preset, data, **numbers)
+
+
 def test_a_file_tells_it(tmp_path: Path) -> None:
     (tmp_path / "arm.xml").write_text(ARM)
     told = with_description(get_preset("articulated"), tmp_path, tmp_path / "arm.xml")

@@ -29,6 +29,9 @@ def train(
     model: Annotated[
         str | None, typer.Option(help="Preset of the model they learn, such as articulated.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Go on with the unfinished run in --out (not zero_shot).")
+    ] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads torch computes with.")] = 1,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -41,6 +44,7 @@ def train(
         env_id,
         algo,
         out=out,
+        resume=resume,
         updates=updates,
         seed=seed,
         dynamics=dynamics,

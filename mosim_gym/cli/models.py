@@ -19,7 +19,7 @@ PresetName = Annotated[
         "--preset",
         "--predictor",
         # Named here, for the presets themselves take a second to import.
-        help="default, unrolled, articulated, articulated_corrected, lagrangian, "
+        help="default, contact, unrolled, articulated, articulated_corrected, lagrangian, "
         "lagrangian_unrolled, lagrangian_network, mlp, paper.",
     ),
 ]
@@ -118,7 +118,9 @@ def fit(
     seed: Seed = 0,
     mjcf: Annotated[
         Path | None,
-        typer.Option(help="Of articulated: the body's MJCF or URDF; by default its task's own."),
+        typer.Option(
+            help="Of articulated and contact: the body's MJCF or URDF; by default its task's own."
+        ),
     ] = None,
     told: Annotated[
         Told | None,

@@ -31,7 +31,7 @@ def with_description(
     told: Told | None = None,
     priors: Sequence[str] = (),
 ) -> Preset:
-    """The recipe, told of the body what its predictor needs.
+    """The recipe, told of the body what its model needs.
 
     Args:
         preset: the recipe.
@@ -43,13 +43,18 @@ def with_description(
     Raises:
         MosimError: if the description cannot be found, or is given and not needed.
     """
-    if preset.model.predictor != "articulated":
+    if not preset.needs_geometry:
         if mjcf is not None or told is not None or priors:
             raise MosimError(
                 "--mjcf, --told and --prior are for predictors that are told the geometry "
                 f'(--preset articulated); preset "{preset.name}" is not.'
             )
         return preset
+    if preset.model.predictor != "articulated" and (told is Told.NUMBERS or priors):
+        raise MosimError(
+            "--told numbers and --prior are for physics with numbers (--preset articulated); "
+            f'preset "{preset.name}" is told the geometry alone.'
+        )
     from mosim_gym.articulated.description import describe
     from mosim_gym.articulated.physics import physics_of
     from mosim_gym.articulated.priors import parameter_widths

@@ -10,7 +10,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mosim_gym.articulated.description import Description
 from mosim_gym.articulated.forward import Forward, Prepared
 from mosim_gym.articulated.guess import guess
 from mosim_gym.articulated.learned import LearnedPhysics
@@ -18,6 +17,7 @@ from mosim_gym.articulated.numbers import labelled
 from mosim_gym.articulated.physics import Physics
 from mosim_gym.dynamics.config import ModelConfig
 from mosim_gym.dynamics.features import FeatureMap
+from mosim_gym.dynamics.geometry import told_geometry
 from mosim_gym.dynamics.memo import Memo
 from mosim_gym.dynamics.predictors import Inputs, Numbers, Prior, register_predictor
 from mosim_gym.errors import MosimError
@@ -46,13 +46,8 @@ class Articulated(nn.Module):
                 changes how the body moves.
         """
         super().__init__()
-        if config.geometry is None:
-            raise MosimError(
-                f'The predictor "articulated" needs the geometry of {spec.name}: '
-                "ModelConfig(geometry=describe(model).to_json()) of its MuJoCo model."
-            )
-        self.description = Description.from_json(config.geometry)
-        _require_match(spec, self.description)
+        self.description = told_geometry(spec, config.geometry, 'The predictor "articulated" needs')
+        _require_no_context(spec)
         numbers = config.numbers
         start = guess(self.description) if numbers is None else Physics.from_json(numbers)
         self.physics = LearnedPhysics(self.description, start, config.widths)
@@ -116,21 +111,7 @@ def _wants_derivatives() -> bool:
     return not torch.is_inference_mode_enabled()
 
 
-def _require_match(spec: RobotSpec, description: Description) -> None:
-    tree = description.tree
-    ours = (tree.nq, tree.nv, len(description.actuators.names))
-    theirs = (spec.nq, spec.nv, spec.nu)
-    if ours != theirs:
-        raise MosimError(
-            f"The geometry told has (nq, nv, nu) = {ours}, {spec.name} has {theirs}: it belongs to "
-            "another body."
-        )
-    kinds = [joint.type for joint in spec.joints], list(tree.joints.types)
-    if kinds[0] != kinds[1]:
-        raise MosimError(
-            f"The geometry told has joints of types {', '.join(kinds[1])}; {spec.name} has "
-            f"{', '.join(kinds[0])}: another body, or its joints in another order."
-        )
+def _require_no_context(spec: RobotSpec) -> None:
     if spec.context_inputs:
         raise MosimError(
             f"{spec.name} moves by a context of {spec.context_inputs} numbers, which the "

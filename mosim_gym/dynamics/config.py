@@ -17,6 +17,8 @@ class Flavour(StrEnum):
 
     STANDARD = "standard"
     RAW = "raw"
+    #: The standard ones, and those of contacts: the geometry is told.
+    CONTACT = "contact"
 
 
 class Precision(StrEnum):
@@ -57,7 +59,8 @@ class ModelConfig:
         precision: the float type of weights and states.
         touch: whether it also tells what the body's touch sensors read, by a head of the
             predictor's width and blocks.
-        geometry: what `articulated` is told of the body: its `Description` as JSON.
+        geometry: what `articulated` and contact features are told of the body: its `Description`
+            as JSON.
         numbers: where its numbers start: `Physics` as JSON; guessed from shapes if ``None``.
         widths: how far they may be from there, see `mosim_gym.articulated.priors`.
     """
@@ -87,6 +90,11 @@ class ModelConfig:
                 )
         if self.correctors < 0:
             raise MosimError(f"ModelConfig.correctors is {self.correctors}; expected 0 or more.")
+
+    @property
+    def needs_geometry(self) -> bool:
+        """Whether it has to be told the body's geometry."""
+        return self.predictor == "articulated" or self.features is Flavour.CONTACT
 
     def without_body(self) -> ModelConfig:
         """The shape of the model alone, without what is told of the body."""

@@ -11,18 +11,25 @@ Standard features follow the physics of a body as its spec tells it:
 - other quaternions enter as rotation matrices;
 - where the context changes the dynamics (a motor's mixing), it enters beside the controls.
 
+Contact features (`mosim_gym.dynamics.contact_features`) are those and more, and are told the
+geometry; all features are then kept within what training has seen, give or take.
+
 Raw features (the paper's) are qpos, qvel, act, such a context and the control as they are, and not
 whitened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mosim_gym.dynamics.columns import Columns
 from mosim_gym.dynamics.config import Flavour
+from mosim_gym.dynamics.contact_features import ContactFeatures
+from mosim_gym.dynamics.geometry import told_geometry
 from mosim_gym.dynamics.manifold import rotation_matrix
 from mosim_gym.robots.spec import Joint, JointType, RobotSpec
 
@@ -30,6 +37,9 @@ from mosim_gym.robots.spec import Joint, JointType, RobotSpec
 _HARDENING_DEPTH = 1e-3
 # A feature that varies less than this in training carries nothing: it is shown as zero.
 _CONSTANT = 1e-7
+# Contact features, and those beside them, are shown up to so many standard deviations, and so far
+# out of the range seen in training, in parts of it: a state far out has an answer too.
+_FARTHEST, _BEYOND = 10.0, 0.1
 _HORIZONTAL = ("rootx", "root_x", "rooty", "root_y")
 
 
@@ -44,13 +54,31 @@ class FeatureMap(nn.Module):
 
     shift: Tensor
     scale: Tensor
+    least: Tensor
+    most: Tensor
     low: Tensor
     high: Tensor
 
-    def __init__(self, spec: RobotSpec, flavour: Flavour) -> None:
-        """Work out the columns once, so that a step only slices."""
+    def __init__(
+        self, spec: RobotSpec, flavour: Flavour, geometry: Mapping[str, Any] | None = None
+    ) -> None:
+        """Work out the columns once, so that a step only slices.
+
+        Args:
+            spec: the body.
+            flavour: how states are shown.
+            geometry: of the body, a `Description` as JSON, for those of contacts.
+
+        Raises:
+            MosimError: without the geometry where it is needed, or with that of another body.
+        """
         super().__init__()
-        standard = flavour is Flavour.STANDARD
+        self.contact: ContactFeatures | None = None
+        if flavour is Flavour.CONTACT:
+            needs = 'The features "contact" need'
+            contact = ContactFeatures(told_geometry(spec, geometry, needs))
+            self.contact = contact if contact.n_position else None
+        standard = flavour is not Flavour.RAW
         self.whitened = standard
         joints = spec.joints
         self.root = _free_root(spec) if standard else None
@@ -63,10 +91,10 @@ class FeatureMap(nn.Module):
         limited = [j for j in others if j.range and j.type.nq == 1] if standard else []
         plain += [j.qpos_index for j in limited if j.type is JointType.HINGE]
         raw = list(range(spec.nq))
-        self.plain = _Columns(sorted(set(plain) - dropped) if standard else raw, spec.nq)
-        self.angles = _Columns([j.qpos_index for j in hinges], spec.nq)
+        self.plain = Columns(sorted(set(plain) - dropped) if standard else raw, spec.nq)
+        self.angles = Columns([j.qpos_index for j in hinges], spec.nq)
         self.quaternions = [j.qpos_index + j.type.nq - 4 for j in turned]
-        self.limited = _Columns([j.qpos_index for j in limited], spec.nq)
+        self.limited = Columns([j.qpos_index for j in limited], spec.nq)
         # In float64 until the model is cast to its own precision.
         ranges = torch.tensor([j.range for j in limited], dtype=torch.float64).view(-1, 2)
         self.register_buffer("low", ranges[:, 0], persistent=False)
@@ -74,12 +102,18 @@ class FeatureMap(nn.Module):
         self._count(spec, len(hinges), len(limited))
         self.register_buffer("shift", torch.zeros(self.n_features))
         self.register_buffer("scale", torch.ones(self.n_features))
+        if self.contact:
+            self.register_buffer("least", torch.full((self.n_features,), -_FARTHEST))
+            self.register_buffer("most", torch.full((self.n_features,), _FARTHEST))
 
     def _count(self, spec: RobotSpec, n_hinges: int, n_limited: int) -> None:
         root = 4 if self.root else 0
         self.n_position = root + self.plain.n + 2 * n_hinges + 9 * len(self.quaternions)
         self.n_position += 3 * n_limited
         self.n_velocity = spec.nv
+        if self.contact:
+            self.n_position += self.contact.n_position
+            self.n_velocity += self.contact.n_velocity
         self.n_control = spec.na + spec.context_inputs + spec.nu
         self.n_features = self.n_position + self.n_velocity + self.n_control
 
@@ -93,7 +127,10 @@ class FeatureMap(nn.Module):
     ) -> Tensor:
         """Whitened features ``(batch, n_features)``; `context` only if it changes the dynamics."""
         features = self.unwhitened(qpos, qvel, act, action, context)
-        return torch.addcmul(self.shift, features, self.scale) if self.whitened else features
+        if not self.whitened:
+            return features
+        white = torch.addcmul(self.shift, features, self.scale)
+        return white if self.contact is None else torch.clamp(white, self.least, self.most)
 
     def unwhitened(
         self,
@@ -121,17 +158,49 @@ class FeatureMap(nn.Module):
             past = joints - torch.clamp(joints, self.low, self.high)
             hardened = torch.clamp(past / _HARDENING_DEPTH, -1.0, 1.0)
             positions += [past, torch.sign(past), hardened]
+        rates = [velocities]
+        if self.contact:
+            # Of the world's qvel: these features turn what they have to by themselves.
+            places, speeds = self.contact(qpos, qvel)
+            positions.append(places)
+            rates.append(speeds)
         controls = [part for part in (act, context, action) if part is not None]
-        return torch.cat([*positions, velocities, *controls], 1)
+        return torch.cat([*positions, *rates, *controls], 1)
 
     def learn_scales(self, features: Tensor) -> None:
         """Set the whitening from unwhitened features of the training data ``(n, n_features)``."""
         if not self.whitened:
             return
         mean, std = features.mean(0), features.std(0)
-        scale = torch.where(std > _CONSTANT, 1 / std, 0.0)
+        scale = torch.where(std > _CONSTANT, 1 / self._in_common(std), 0.0)
         self.scale.copy_(scale)
         self.shift.copy_(-mean * scale)
+        self.learn_range(features)
+
+    def learn_range(self, features: Tensor) -> None:
+        """Set how far features of contacts go, from unwhitened ones ``(n, n_features)``."""
+        if self.contact is None:
+            return
+        least, most = (
+            torch.addcmul(self.shift, end, self.scale) for end in torch.aminmax(features, dim=0)
+        )
+        self.least.copy_(torch.lerp(least, most, -_BEYOND).clamp(min=-_FARTHEST))
+        self.most.copy_(torch.lerp(most, least, -_BEYOND).clamp(max=_FARTHEST))
+
+    def _in_common(self, std: Tensor) -> Tensor:
+        """Standard deviations, those of contacts the largest of the same feature of all points.
+
+        What rarely touched in training would else be shown a hundredfold when it does.
+        """
+        if self.contact is None:
+            return std
+        found = std.clone()
+        ends = (self.n_position, self.n_position + self.n_velocity)
+        widths = (self.contact.n_position, self.contact.n_velocity)
+        for end, width in zip(ends, widths, strict=True):
+            kinds = found[end - width : end].view(-1, self.contact.n_points)
+            kinds.copy_(kinds.amax(1, keepdim=True).expand_as(kinds))
+        return found
 
     def to_world(self, qpos: Tensor, acceleration: Tensor) -> Tensor:
         """Accelerations ``(batch, nv)`` from the networks' frame to MuJoCo's."""
@@ -178,24 +247,3 @@ def _turn_back(matrix: Tensor, vectors: Tensor, start: int) -> Tensor:
     """`vectors` with the three entries from `start` turned by the transpose of `matrix`."""
     turned = torch.einsum("bij,bi->bj", matrix, vectors[:, start : start + 3])
     return torch.cat([vectors[:, :start], turned, vectors[:, start + 3 :]], 1)
-
-
-class _Columns:
-    """Chosen columns of a matrix, as few slices as it takes: no gather, which costs more."""
-
-    def __init__(self, indices: Sequence[int], width: int) -> None:
-        self.n = len(indices)
-        self._all = self.n == width
-        self._runs: list[slice] = []
-        for index in indices:
-            if self._runs and self._runs[-1].stop == index:
-                self._runs[-1] = slice(self._runs[-1].start, index + 1)
-            else:
-                self._runs.append(slice(index, index + 1))
-
-    def of(self, matrix: Tensor) -> Tensor:
-        if self._all:
-            return matrix
-        if len(self._runs) == 1:
-            return matrix[:, self._runs[0]]
-        return torch.cat([matrix[:, run] for run in self._runs], 1)

@@ -48,7 +48,7 @@ class Simulator(nn.Module):
         super().__init__()
         self.spec = spec
         self.config = config
-        self.features = FeatureMap(spec, config.features)
+        self.features = FeatureMap(spec, config.features, config.geometry)
         self.predictor = make_predictor(spec, self.features, config)
         self.correctors = nn.ModuleList(
             Corrector(spec, self.features, config) for _ in range(config.correctors)

@@ -45,6 +45,8 @@ class WorldOptions(TypedDict, total=False):
         compile: with "learned", compile a step for this model, task and number of rows: half a
             minute once, then small networks step by a third faster, Lagrangian models four times
             as fast, wide networks hardly. Needs a C++ compiler.
+        action_delay: control steps from the choice of an action to its arrival, 0 by default; until
+            the first of an episode arrives the controls are zero.
         task_kwargs: with "mujoco", as for `dm_control.suite.load`.
         uncertainty: what is done where a calibrated model (`mosim-gym calibrate`) is not to be
             trusted: "truncate", "penalty", "member" or ``None`` (default); see `Use`.
@@ -63,6 +65,7 @@ class WorldOptions(TypedDict, total=False):
     substeps: bool
     device: str
     compile: bool
+    action_delay: int
     task_kwargs: dict[str, Any] | None
     uncertainty: str | None
     uncertainty_quantile: float | None
@@ -144,6 +147,7 @@ def build_world(
         state_info=default if wanted is None else wanted,
         substeps=options.get("substeps", False),
         caution=caution,
+        action_delay=options.get("action_delay", 0),
     )
 
 

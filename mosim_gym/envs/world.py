@@ -14,6 +14,7 @@ import numpy as np
 
 from mosim_gym.data.states import STATE, STATE_BEFORE, SUBSTEPS, TOUCH
 from mosim_gym.envs.caution import Caution
+from mosim_gym.envs.delay import ActionDelay
 from mosim_gym.envs.engine import Engine, Reading
 from mosim_gym.envs.resets import (
     ResetSource,
@@ -74,6 +75,7 @@ class World:
         state_info: read the states before and after every step.
         substeps: also read the physics-step states.
         caution: what is done about the doubt that the engine tells; ``None`` if it tells none.
+        action_delay: control steps from the choice of an action to its arrival.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class World:
         state_info: bool = False,
         substeps: bool = False,
         caution: Caution | None = None,
+        action_delay: int = 0,
     ) -> None:
         """See the class."""
         self.engine = engine
@@ -101,6 +104,7 @@ class World:
         self._source_of = np.zeros(self.num_envs, dtype=np.int64)
         self._low = engine.robot.action_low
         self._high = engine.robot.action_high
+        self._late = ActionDelay(action_delay, self.num_envs, self._low, self._high)
         self.set_reset_source(resets or TaskResets())
 
     def set_reset_source(self, source: ResetSource, rows: Sequence[int] | None = None) -> None:
@@ -188,6 +192,7 @@ class World:
                     over = {name: value[at] for name, value in given.items()}
                     self._begin(rows[at], {**drawn, **over})
         self._steps[rows] = 0
+        self._late.begin(rows)
         return self.engine.observe()
 
     def step(self, action: Array) -> Outcome:
@@ -199,7 +204,7 @@ class World:
         Raises:
             MosimError: if the actions have the wrong shape or are NaN.
         """
-        control = self._checked(action)
+        control = self._late(self._checked(action))
         before = {STATE_BEFORE: self.engine.state()} if self.state_info else {}
         reading = self.engine.step(control)
         self._steps += 1

@@ -159,7 +159,7 @@ def _collect_command(data: Mapping[str, Any]) -> str | None:
 def _told(simulator: Simulator, acceptance: Mapping[str, Any]) -> str:
     config, spec = simulator.config, simulator.spec
     told = ["joint types", f"the time step ({simulator.step_dt:g} s)", f"{config.integrator}"]
-    if config.features is Flavour.STANDARD:
+    if config.features is not Flavour.RAW:
         if any(joint.range for joint in spec.joints):
             told.append("joint limits and MuJoCo's default depth of hardening past them")
         told.append("that ground position (and, for a free root, heading) does not matter")
@@ -173,11 +173,18 @@ def _told(simulator: Simulator, acceptance: Mapping[str, Any]) -> str:
         )
     if config.predictor == "articulated":
         return _told_geometry(simulator, float(acceptance["held_out_error"]))
+    lengths = "lengths, "
+    if config.features is Flavour.CONTACT:
+        told.append(
+            "the geometry (links, joints, shapes and what can touch), from which the networks are "
+            "shown how near each point is to the ground and how it moves there"
+        )
+        lengths = ""
     n_weights = sum(p.numel() for p in simulator.parameters())
     return (
         f"Told: {', '.join(told)}. Learned: everything else, by a `{config.predictor}` predictor "
         f"and {config.correctors} correctors ({n_weights:,} weights, {config.precision}). "
-        "No masses, lengths, gears or damping were given."
+        f"No masses, {lengths}gears or damping were given."
     )
 
 

@@ -16,6 +16,8 @@ from mosim_gym.types import State
 
 # A state this many times faster than any in training is a model gone astray, not a fast robot.
 _SPEED_MARGIN = 100.0
+# Pairs that tell the scales of contact features.
+_MOST_ROWS = 500_000
 _LEARNED_FROM = (
     "qpos", "qvel", "act", "action", "substep_qpos", "substep_qvel", "substep_act", "touch"
 )  # fmt: skip
@@ -105,18 +107,32 @@ def _pairs(simulator: Simulator, data: Transitions, n_steps: int) -> Pairs:
 @torch.no_grad()
 def learn_scales(simulator: Simulator, pairs: Pairs) -> None:
     """Set a model's whitening, speed bound and activation rates from its training pairs."""
-    state = pairs.state
     features = simulator.features
-    features.learn_scales(
-        features.unwhitened(state.qpos, state.qvel, state.act, pairs.action, state.context)
-    )
+    features.learn_scales(_unwhitened(simulator, pairs))
     if features.whitened:
         scale = pairs.acceleration.std(0)
         simulator.acceleration_scale.copy_(torch.where(scale > 0, scale, 1.0))
-    fastest = torch.maximum(state.qvel.abs().max(), pairs.following.qvel.abs().max())
+    fastest = torch.maximum(pairs.state.qvel.abs().max(), pairs.following.qvel.abs().max())
     simulator.bound_speed(_SPEED_MARGIN * max(float(fastest), 1e-3))
     if simulator.activation is not None and pairs.activation_rate is not None:
         _solve_activation(simulator.activation, pairs)
+
+
+@torch.no_grad()
+def learn_range(simulator: Simulator, pairs: Pairs) -> None:
+    """Widen or narrow what contact features are kept within to what these pairs show."""
+    if simulator.features.contact is not None:
+        simulator.features.learn_range(_unwhitened(simulator, pairs))
+
+
+def _unwhitened(simulator: Simulator, pairs: Pairs) -> Tensor:
+    if simulator.features.contact is not None:
+        # They are many: all of a large dataset's would not fit into memory.
+        pairs = pairs.rows(torch.arange(0, len(pairs), 1 + len(pairs) // _MOST_ROWS))
+    state = pairs.state
+    return simulator.features.unwhitened(
+        state.qpos, state.qvel, state.act, pairs.action, state.context
+    )
 
 
 def _solve_activation(layer: torch.nn.Linear, pairs: Pairs) -> None:

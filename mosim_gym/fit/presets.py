@@ -56,6 +56,11 @@ class Preset:
         name = "rk4" if spec.integrator is Integrator.RK4 else "semi_implicit_euler"
         return dataclasses.replace(model, integrator=name, integrator_steps=spec.n_substeps)
 
+    @property
+    def needs_geometry(self) -> bool:
+        """Whether its model has to be told a body's geometry, see `told`."""
+        return self.model.needs_geometry
+
     def told(
         self,
         geometry: Mapping[str, Any],
@@ -98,6 +103,14 @@ DEFAULT = Preset(
     steps=20_000,
     patience=0.5,
     stages=(Stage(Part.PREDICTOR),),
+)
+
+#: For bodies that touch the ground and whose geometry is told, see `Preset.told`: a network that is
+#: shown how near each point of the body is to the ground, and how it moves there.
+CONTACT = dataclasses.replace(
+    DEFAULT,
+    name="contact",
+    model=ModelConfig(predictor="residual", width=192, blocks=2, features=Flavour.CONTACT),
 )
 
 #: For recorded states with noise: a single step's target is mostly noise, ten steps' is not.
@@ -230,6 +243,7 @@ ARTICULATED_CORRECTED = dataclasses.replace(
 _ALL = (
     ARTICULATED,
     ARTICULATED_CORRECTED,
+    CONTACT,
     DEFAULT,
     UNROLLED,
     LAGRANGIAN,

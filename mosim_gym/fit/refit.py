@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -11,7 +13,7 @@ from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.fit.learners import make_learner
 from mosim_gym.fit.lessons import Lesson
 from mosim_gym.fit.losses import RESIDUALS, get_loss
-from mosim_gym.fit.pairs import Pairs, learn_scales, make_pairs
+from mosim_gym.fit.pairs import Pairs, learn_range, learn_scales, make_pairs
 from mosim_gym.fit.presets import Preset
 from mosim_gym.fit.stages import Part, Stage
 from mosim_gym.robots.spec import RobotSpec
@@ -45,7 +47,7 @@ class Refit:
             torch.manual_seed(seed)
             self.simulator = Simulator(spec, preset.model_config(spec))
         self._scaled_at = 0
-        self._learner_state: dict[str, object] | None = None
+        self._learner_state: dict[str, Any] | None = None
 
     def learn(
         self, data: Dataset, steps: int, *, newest: int = 0, newest_share: float = 0.0
@@ -65,6 +67,8 @@ class Refit:
         if len(pairs) >= _MORE * self._scaled_at:
             learn_scales(self.simulator, pairs)
             self._scaled_at = len(pairs)
+        else:
+            learn_range(self.simulator, pairs)
         loss = self.preset.loss
         lesson = Lesson(pairs, pairs, get_loss(loss), RESIDUALS.get(loss))
         stages = self.preset.stages
@@ -87,6 +91,21 @@ class Refit:
         self._learner_state = learner.state()
         self.simulator.requires_grad_(False)
         return sum(losses) / max(1, len(losses))
+
+    def state(self) -> dict[str, Any]:
+        """All that `load_state` needs, nested tensors and numbers."""
+        return {
+            "weights": self.simulator.state_dict(),
+            "learner": self._learner_state,
+            "steps": self.steps,
+            "scaled_at": self._scaled_at,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.simulator.load_state_dict(state["weights"])
+        self._learner_state = state["learner"]
+        self.steps, self._scaled_at = state["steps"], state["scaled_at"]
 
     @torch.inference_mode()
     def error(self, data: Dataset) -> float:

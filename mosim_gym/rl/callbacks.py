@@ -57,23 +57,30 @@ class JudgeCallback(BaseCallback):
         every: updates between judgements.
         judge: gives the returns.
         real_steps: how many there are so far.
+        curve: judgements so far; new ones are added.
     """
 
     def __init__(
-        self, folder: Path, every: int, judge: Judge, real_steps: Callable[[], int]
+        self,
+        folder: Path,
+        every: int,
+        judge: Judge,
+        real_steps: Callable[[], int],
+        curve: list[CurvePoint],
     ) -> None:
         """See the class."""
         super().__init__()
         self._real_steps = real_steps
         self.folder = folder
         self.every = every
-        self.curve: list[CurvePoint] = []
+        self.curve = curve
         self._judge = judge
-        self._next = every
+        self._next = every * (1 + len(curve))
         self._start = 0.0
 
     def _on_training_start(self) -> None:
-        self._start = time.perf_counter()
+        before = self.curve[-1].seconds if self.curve else 0.0
+        self._start = time.perf_counter() - before
 
     def _on_step(self) -> bool:
         if self.updates >= self._next:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import gymnasium as gym
 import numpy as np
 
 from mosim_gym.data.states import STATE
@@ -62,6 +63,35 @@ def evaluate_agent(
             running &= ~done
     finally:
         env.close()
+    return returns
+
+
+def evaluate_in(
+    agent: Agent,
+    env: gym.Env[Any, Any],
+    *,
+    episodes: int = 20,
+    seed: int = 10_000,
+    deterministic: bool = True,
+) -> Float64Array:
+    """Undiscounted returns of whole episodes in any environment, one after the other.
+
+    Args:
+        agent: such as an SB3 model.
+        env: ends its episodes; stays open.
+        episodes: how many.
+        seed: episode i begins with ``reset(seed=seed + i)``.
+        deterministic: whether the agent acts without noise.
+    """
+    returns = np.zeros(episodes)
+    for k in range(episodes):
+        observation, _ = env.reset(seed=seed + k)
+        over = False
+        while not over:
+            action, _ = agent.predict(observation, deterministic=deterministic)
+            observation, reward, terminated, truncated, _ = env.step(action)
+            returns[k] += float(reward)
+            over = terminated or truncated
     return returns
 
 

@@ -7,34 +7,33 @@ reality, the model learns from what was seen, and the next imagined episodes sta
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import gymnasium as gym
-from stable_baselines3.common.buffers import NStepReplayBuffer
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from mosim_gym.articulated.description import describe
 from mosim_gym.envs.learned import LearnedEngine
-from mosim_gym.envs.resets import MixedResets, ReplayResets, ResetSource, TaskResets
 from mosim_gym.envs.sb3 import MosimVecEnv, make_sb3_vec_env
 from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
-from mosim_gym.fit.presets import Preset, get_preset
-from mosim_gym.registration import TaskRow, find_env
+from mosim_gym.fit.presets import Preset
 from mosim_gym.rl.growing_model import GrowingModel
+from mosim_gym.rl.imagination import make_agent, starts
 from mosim_gym.rl.learning import Judges, learn_and_judge, make_run_folder
-from mosim_gym.rl.mixed_buffer import MixedReplayBuffer, RealReplayBuffer
-from mosim_gym.rl.presets import Algorithm, find_algorithm
-from mosim_gym.rl.reality import Reality, RecentStates
+from mosim_gym.rl.plan import Plan, make_plan
+from mosim_gym.rl.reality import Reality
+from mosim_gym.rl.refusals import check_reality, check_same_run
 from mosim_gym.rl.result import TrainResult
 from mosim_gym.rl.rounds import Rounds
-from mosim_gym.rl.strategies import Strategy, find_strategy
-from mosim_gym.tasks.mujoco import model_of
+from mosim_gym.rl.run_state import RunState
+from mosim_gym.rl.strategies import Strategy
 from mosim_gym.threads import torch_threads
-from mosim_gym.versions import environment_record
+
+#: Imagined rows of a run that goes on start from other draws than before.
+_SEED_STRIDE = 1_000_003
 
 
 def train_in_rounds(
@@ -45,8 +44,10 @@ def train_in_rounds(
     real_steps: int,
     model: str | Preset | None = None,
     dynamics: str = "learned",
-    reality: gym.Env[Any, Any] | None = None,
+    reality: Callable[[], gym.Env[Any, Any]] | None = None,
+    action_delay: int | None = 0,
     out: str | Path | None = None,
+    resume: bool = False,
     seed: int = 0,
     judgements: int = 8,
     curve_episodes: int = 5,
@@ -66,9 +67,14 @@ def train_in_rounds(
             body. The strategy's own by default.
         dynamics: "learned", or "mujoco" to imagine in true physics: the same rounds with a perfect
             model, to compare with. What is imagined is then no step of the budget.
-        reality: an environment that reports its states and observes as `env_id` does; true physics
-            by default. It is closed at the end.
-        out: run folder, by default ``runs/<task>-<algo>-<strategy>-seed<seed>``; new or empty.
+        reality: makes environments that report their states and observe as `env_id` does: one to
+            act in, others to judge in, which costs none of the budget. True physics by default.
+        action_delay: control steps that actions take to arrive in reality, and so in the model;
+            ``None`` to find out in the first data (`mosim_gym.data.delay`).
+        out: run folder, by default ``runs/<task>-<algo>-<strategy>-seed<seed>``; new or empty,
+            unless resumed.
+        resume: go on with the unfinished run in the folder, from the end of its last round; a new
+            one if there is none. Imagined and real episodes begin anew there.
         seed: of all.
         judgements: how often to judge in true physics during training; costs no real steps of the
             budget, and nothing is learned from it.
@@ -83,157 +89,111 @@ def train_in_rounds(
         MosimError: if the budget does not reach beyond the first steps, the body has touch
             sensors, or the folder cannot be used.
     """
-    row = find_env(env_id)
-    algorithm = find_algorithm(algo)
-    named = model.name if isinstance(model, Preset) else model
-    turns = (
-        find_strategy(strategy, named, row.name, algorithm)
-        if isinstance(strategy, str)
-        else strategy
+    for what, count in (("curve", curve_episodes), ("final", final_episodes)):
+        if count < 1:
+            raise MosimError(f"{what}_episodes is {count}; expected 1 or more.")
+    plan = make_plan(
+        env_id,
+        algo,
+        strategy,
+        model,
+        real_steps=real_steps,
+        dynamics=dynamics,
+        action_delay=action_delay,
+        seed=seed,
     )
-    preset = model if isinstance(model, Preset) else _recipe(model or turns.model, row)
-    _check(row, turns, real_steps, {"curve": curve_episodes, "final": final_episodes})
-    if dynamics not in ("learned", "mujoco"):
-        raise MosimError(f"dynamics is {dynamics!r}; expected learned or mujoco.")
-    suffix = "" if dynamics == "learned" else f"-{dynamics}"
-    name = f"{row.domain}-{row.task}-{algorithm}-{turns.name}{suffix}-seed{seed}"
-    folder = Path("runs") / name if out is None else Path(out)
-    # A model of the physics step is taught by physics steps, where there are any to see.
-    substeps = reality is None and preset.own_integrator and row.body.n_substeps > 1
-    env = reality or gym.make(row.env_id, dynamics="mujoco", substeps=substeps)
-    _check_reality(env, row)
-    make_run_folder(folder)
-    settings = {
-        "env_id": row.env_id,
-        "algorithm": algorithm.value,
-        "seed": seed,
-        "real_steps": real_steps,
-        "strategy": asdict(turns),
-        "dynamics": dynamics,
-        "model": preset.to_json(),
-        "environment": environment_record(),
-    }
-    write_json(folder / "config.json", settings)
-    real = Reality(env, folder / "real", policy=turns.name, seed=seed, substeps=substeps)
-    try:
-        buffer = RealReplayBuffer(real_steps, env.observation_space, env.action_space, "cpu")
-        buffer.robot = real.robot
-        if progress:
-            print(f"{turns.first_steps} real steps under random actions, then the first fit ...")
-        world: dict[str, Any] = {"dynamics": dynamics, "state_info": False}
+    folder = Path("runs") / plan.name if out is None else Path(out)
+    state = RunState(folder)
+    with _acting(plan, reality, folder, state, resume) as real, torch_threads(threads):
+        past = state.read() if resume and state.file.exists() else None
         growing = None
-        with torch_threads(threads):
-            real.act(turns.first_steps, real.random_policy(), buffer)
-            if dynamics == "learned":
-                growing = GrowingModel(real.robot, preset, turns, seed, folder)
+        if dynamics == "learned":
+            growing = GrowingModel(real.robot, plan.preset, plan.turns, seed, folder, action_delay)
+        seen = real.make_buffer(real_steps)
+        if past is None:
+            if progress:
+                print(f"{plan.turns.first_steps} real steps under random actions, then a fit ...")
+            real.act(plan.turns.first_steps, real.random_policy(), seen)
+            if growing is not None:
                 growing.begin(real.dataset(), real.steps)
-                world["checkpoint"] = str(growing.path)
-        imagined = make_sb3_vec_env(
-            row.env_id, n_envs=turns.agent.n_envs, seed=seed, horizon=turns.agent.horizon, **world
-        )
-        imagined.env_method("set_reset_source", _starts(turns, buffer))
-        agent = _make_agent(algorithm, imagined, turns, buffer, seed, folder)
+        else:
+            past.restore_reality(real, seen, growing)
+        world = _world(plan, growing)
+        rounds, curve = ([], []) if past is None else (past.rounds, past.curve)
+        imagined = _imagine(plan, world, len(rounds))
+        imagined.env_method("set_reset_source", starts(plan.turns, seen))
+        agent = make_agent(plan.algorithm, imagined, plan.turns, seen, seed, folder)
+        if past is not None:
+            past.restore_agent(agent)
         if growing is not None:
             engine = cast(MosimVecEnv, imagined.unwrapped).world.engine
             assert isinstance(engine, LearnedEngine)
             growing.attach(engine.simulator)
-        rounds = Rounds(real, turns, real_steps, folder, growing)
-        vector_steps = turns.rounds(real_steps) * turns.steps_a_round(real_steps)
+
+        def save() -> None:
+            state.write(agent, real, growing, rounds, curve)
+
         return learn_and_judge(
             agent,
             imagined,
-            Judges(row.env_id, world),
+            Judges(plan.row.env_id, world, reality),
             folder,
-            total=vector_steps * turns.agent.n_envs,
-            every=max(1, vector_steps * turns.agent.gradient_steps // max(1, judgements)),
+            total=plan.vector_steps * plan.turns.agent.n_envs,
+            every=max(1, plan.updates // max(1, judgements)),
             real_steps=lambda: real.steps,
             separate=True,
             curve_episodes=curve_episodes,
             final=(final_episodes, final_seed),
             threads=threads,
-            label=f"{algorithm.value.upper()} {name}" if progress else None,
-            callbacks=[rounds],
+            label=f"{plan.algorithm.value.upper()} {plan.name}" if progress else None,
+            callbacks=[Rounds(real, plan.turns, real_steps, folder, growing, save, rounds)],
+            curve=curve,
         )
+
+
+@contextmanager
+def _acting(
+    plan: Plan,
+    reality: Callable[[], gym.Env[Any, Any]] | None,
+    folder: Path,
+    state: RunState,
+    resume: bool,
+) -> Iterator[Reality]:
+    """Reality, to act in and record; the run folder is made first, or is that of this run."""
+    row = plan.row
+    # A model of the physics step is taught by physics steps, where there are any to see.
+    substeps = reality is None and plan.preset.own_integrator and row.body.n_substeps > 1
+    if reality is None:
+        env = gym.make(row.env_id, dynamics="mujoco", substeps=substeps)
+    else:
+        env = reality()
+    check_reality(env, row)
+    if resume and state.file.exists():
+        check_same_run(folder / "config.json", plan.settings())
+    else:
+        make_run_folder(folder)
+        write_json(folder / "config.json", plan.settings())
+    real = Reality(env, folder / "real", policy=plan.turns.name, seed=plan.seed, substeps=substeps)
+    try:
+        yield real
     finally:
         real.close()
 
 
-def _check(row: TaskRow, turns: Strategy, real_steps: int, episodes: dict[str, int]) -> None:
-    """Raise if these numbers lead nowhere."""
-    for what, count in episodes.items():
-        if count < 1:
-            raise MosimError(f"{what}_episodes is {count}; expected 1 or more.")
-    if real_steps <= turns.first_steps:
-        raise MosimError(
-            f"real_steps is {real_steps}; expected more than the {turns.first_steps} steps that "
-            f"{turns.name} takes before its first fit."
-        )
-    limit = row.max_episode_steps
-    if limit is None or limit > turns.first_steps:
-        raise MosimError(
-            f"An episode of {row.env_id} takes {limit or 'unlimited'} steps, the first fit comes "
-            f"after {turns.first_steps}; models learn from whole episodes. Give a strategy with "
-            "larger first_steps."
-        )
+def _world(plan: Plan, growing: GrowingModel | None) -> dict[str, Any]:
+    """Options of the environment that is imagined in."""
+    world: dict[str, Any] = {"dynamics": plan.dynamics, "state_info": False}
+    if growing is None:
+        return world | {"action_delay": plan.action_delay or 0}
+    return world | {"checkpoint": str(growing.path), "action_delay": growing.action_delay}
 
 
-def _check_reality(env: gym.Env[Any, Any], row: TaskRow) -> None:
-    """Raise if what is seen there is not what is imagined."""
-    if env.has_wrapper_attr("robot") and env.get_wrapper_attr("robot").touch:
-        raise MosimError(
-            f"{row.env_id} observes touch sensors, which a model learned on the way does not tell "
-            'yet. Fit one that does (mosim-gym learn) and train with strategy="zero_shot".'
-        )
-    ours = gym.make(row.env_id, dynamics="mujoco")
-    try:
-        for name in ("observation_space", "action_space"):
-            given, expected = getattr(env, name), getattr(ours, name)
-            if given != expected:
-                raise MosimError(
-                    f"The {name} of reality is {given}; expected that of {row.env_id}, {expected}: "
-                    'observations in dm_control\'s own order (obs_order="native"), float32.'
-                )
-    finally:
-        ours.close()
-
-
-def _make_agent(
-    algorithm: Algorithm,
-    imagined: VecEnv,
-    turns: Strategy,
-    real: RealReplayBuffer,
-    seed: int,
-    folder: Path,
-) -> OffPolicyAlgorithm:
-    preset = turns.agent
-    returns = {"n_steps": preset.n_steps, "gamma": preset.gamma}
-    agent = algorithm.sb3_class(
-        "MlpPolicy",
-        imagined,
-        seed=seed,
-        tensorboard_log=str(folder / "tensorboard"),
-        **preset.sb3_arguments()
-        | {
-            "replay_buffer_class": MixedReplayBuffer,
-            "replay_buffer_kwargs": {"real": real, "real_ratio": turns.real_ratio, **returns},
-        },
+def _imagine(plan: Plan, world: dict[str, Any], rounds: int) -> VecEnv:
+    """The environment that is imagined in; of a run that goes on with other draws than before."""
+    return make_sb3_vec_env(
+        plan.row.env_id,
+        n_envs=plan.turns.agent.n_envs,
+        seed=plan.seed + _SEED_STRIDE * rounds,
+        horizon=plan.turns.agent.horizon,
+        **world,
     )
-    # What is saved with the agent: not all that was seen.
-    agent.replay_buffer_class, agent.replay_buffer_kwargs = NStepReplayBuffer, returns
-    return agent
-
-
-def _recipe(model: str, row: TaskRow) -> Preset:
-    """The preset of that name, told the geometry of the task's body where it wants to know."""
-    preset = get_preset(model)
-    if preset.model.predictor != "articulated":
-        return preset
-    return preset.told(describe(model_of(row.domain, row.task)).to_json())
-
-
-def _starts(turns: Strategy, buffer: RealReplayBuffer) -> ResetSource:
-    """Where imagined episodes start."""
-    seen = ReplayResets(RecentStates(buffer, turns.newest, turns.newest_share))
-    if not turns.task_share:
-        return seen
-    return MixedResets({seen: 1 - turns.task_share, TaskResets(): turns.task_share})

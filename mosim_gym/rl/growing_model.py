@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mosim_gym.data.dataset import Dataset
+from mosim_gym.data.delay import arrived, find_action_delay
 from mosim_gym.dynamics.checkpoint import save_checkpoint
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.fit.presets import Preset
@@ -20,10 +23,17 @@ class GrowingModel:
     Attributes:
         path: of the checkpoint, written after every round.
         refit: the model and how it learns.
+        action_delay: control steps that actions take to arrive; ``None`` until it is found.
     """
 
     def __init__(
-        self, robot: RobotSpec, preset: Preset, strategy: Strategy, seed: int, folder: Path
+        self,
+        robot: RobotSpec,
+        preset: Preset,
+        strategy: Strategy,
+        seed: int,
+        folder: Path,
+        action_delay: int | None = 0,
     ) -> None:
         """Make an untrained model.
 
@@ -33,7 +43,9 @@ class GrowingModel:
             strategy: how much is learned when.
             seed: of weights and batches.
             folder: of the run; the checkpoint is its ``model``.
+            action_delay: control steps; ``None`` to find it in the first data.
         """
+        self.action_delay = action_delay
         self.path = folder / "model"
         self.refit = Refit(robot, preset, seed)
         self._strategy = strategy
@@ -41,7 +53,19 @@ class GrowingModel:
 
     def begin(self, data: Dataset, real_steps: int) -> None:
         """Learn from the first data."""
-        self.refit.learn(data, self._strategy.first_refit)
+        if self.action_delay is None:
+            self.action_delay = find_action_delay(data)
+        self.refit.learn(self._arrived(data), self._strategy.first_refit)
+        self._save(real_steps)
+
+    def state(self) -> dict[str, Any]:
+        """All that `go_on` needs, nested tensors and numbers."""
+        return {"refit": self.refit.state(), "action_delay": self.action_delay}
+
+    def go_on(self, state: Mapping[str, Any], real_steps: int) -> None:
+        """Be the model that `state` was of."""
+        self.refit.load_state(state["refit"])
+        self.action_delay = state["action_delay"]
         self._save(real_steps)
 
     def attach(self, imagined: Simulator) -> None:
@@ -50,17 +74,23 @@ class GrowingModel:
 
     def error(self, data: Dataset) -> float:
         """One-step loss on data, in units of the preset's loss."""
-        return self.refit.error(data)
+        return self.refit.error(self._arrived(data))
 
     def learn(self, data: Dataset, real_steps: int) -> None:
         """Learn from all data there is now, the newest preferred."""
         strategy = self._strategy
         self.refit.learn(
-            data, strategy.refit, newest=strategy.newest, newest_share=strategy.newest_share
+            self._arrived(data),
+            strategy.refit,
+            newest=strategy.newest,
+            newest_share=strategy.newest_share,
         )
         self._save(real_steps)
         if self._imagined is not None:
             self._imagined.load_state_dict(self.refit.simulator.state_dict())
+
+    def _arrived(self, data: Dataset) -> Dataset:
+        return arrived(data, self.action_delay or 0)
 
     def _save(self, real_steps: int) -> None:
         """Write the checkpoint; nobody has judged it."""
@@ -77,6 +107,7 @@ class GrowingModel:
             "seed": refit.seed,
             "steps": refit.steps,
             "real_steps": real_steps,
+            "action_delay": self.action_delay,
             "versions": installed_versions(),
         }
         save_checkpoint(self.path, refit.simulator, acceptance={}, provenance=provenance, card=card)

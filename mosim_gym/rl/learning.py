@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import gymnasium as gym
+
 from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
-from mosim_gym.rl.callbacks import JudgeCallback, ProgressCallback, save_agent
-from mosim_gym.rl.evaluate import Agent, evaluate_agent, true_starts
+from mosim_gym.rl.callbacks import CurvePoint, JudgeCallback, ProgressCallback, save_agent
+from mosim_gym.rl.evaluate import Agent, evaluate_agent, evaluate_in, true_starts
 from mosim_gym.rl.result import TrainResult, summary
 from mosim_gym.threads import torch_threads
 from mosim_gym.types import Float64Array
@@ -40,6 +42,7 @@ def learn_and_judge(
     threads: int | None,
     label: str | None,
     callbacks: Sequence[BaseCallback] = (),
+    curve: list[CurvePoint] | None = None,
 ) -> TrainResult:
     """Let an agent learn in the environment it was made with, judge it, write what it led to.
 
@@ -57,19 +60,31 @@ def learn_and_judge(
         threads: of torch; ``None`` for as many as it has now.
         label: of the progress bar; ``None`` for none.
         callbacks: further ones, called first.
+        curve: judgements so far, of an agent that goes on; new ones are added.
     """
+    curve = [] if curve is None else curve
     judge = JudgeCallback(
-        folder, every, lambda agent: judges.both(agent, curve_episodes, CURVE_SEED), real_steps
+        folder,
+        every,
+        lambda agent: judges.both(agent, curve_episodes, CURVE_SEED),
+        real_steps,
+        curve,
     )
     called: list[Any] = [*callbacks, judge]
     if label is not None:
         called.append(ProgressCallback(total, judge.curve, label))
-    start = time.perf_counter()
+    before = curve[-1].seconds if curve else 0.0
+    start = time.perf_counter() - before
     interrupted = False
     with torch_threads(threads):
         try:
             # SB3's own log would come once an episode; the judge writes the log instead.
-            agent.learn(total, callback=called, log_interval=total)
+            agent.learn(
+                total - agent.num_timesteps,
+                callback=called,
+                log_interval=total,
+                reset_num_timesteps=agent.num_timesteps == 0,
+            )
         except KeyboardInterrupt:
             interrupted = True
             if label is not None:
@@ -98,19 +113,36 @@ def learn_and_judge(
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """Judges an agent in reality, and in the environment trained on from the same states."""
+    """Judges an agent in reality, and in the environment trained on from the same states.
+
+    Attributes:
+        env_id: of the task.
+        world: options of the environment trained on.
+        reality: makes an environment to judge in that is another than true physics of the task.
+    """
 
     env_id: str
     world: dict[str, Any]
+    reality: Callable[[], gym.Env[Any, Any]] | None = None
 
     def both(self, agent: Agent, episodes: int, seed: int) -> tuple[Float64Array, Float64Array]:
         """Returns in reality and in the environment trained on, ``(episodes,)`` each."""
-        real = evaluate_agent(agent, self.env_id, episodes=episodes, seed=seed, dynamics="mujoco")
         starts = true_starts(self.env_id, episodes=episodes, seed=seed)
         model = evaluate_agent(
             agent, self.env_id, episodes=episodes, seed=seed, starts=starts, **self.world
         )
-        return real, model
+        return self._real(agent, episodes, seed), model
+
+    def _real(self, agent: Agent, episodes: int, seed: int) -> Float64Array:
+        if self.reality is None:
+            return evaluate_agent(
+                agent, self.env_id, episodes=episodes, seed=seed, dynamics="mujoco"
+            )
+        env = self.reality()
+        try:
+            return evaluate_in(agent, env, episodes=episodes, seed=seed)
+        finally:
+            env.close()
 
 
 def make_run_folder(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,12 @@ class Reality:
         assert isinstance(space, gym.spaces.Box)
         return HeldRandomPolicy(space.low, space.high, rng=np.random.default_rng(self._seed))
 
+    def make_buffer(self, size: int) -> RealReplayBuffer:
+        """A buffer for so many of the steps taken here."""
+        buffer = RealReplayBuffer(size, self._env.observation_space, self._env.action_space, "cpu")
+        buffer.robot = self.robot
+        return buffer
+
     def act(self, steps: int, choose: Choose, buffer: RealReplayBuffer) -> None:
         """Take steps, and store them.
 
@@ -135,6 +141,11 @@ class Reality:
     def dataset(self, before: Dataset | None = None) -> Dataset:
         """All whole episodes so far; `before` is an older answer, whose arrays are used again."""
         return Dataset.open(self._folder) if before is None else before.again()
+
+    def go_on(self, steps: int, returns: Sequence[float]) -> None:
+        """Count on from an earlier run in this folder; what it took after that counts, too."""
+        recorded = self.dataset().n_steps if self._env.next_index else 0
+        self.steps, self.returns = max(steps, recorded), list(returns)
 
     def close(self) -> None:
         """Write the running episode, close the environment."""

@@ -1,4 +1,4 @@
-"""What a training run led to."""
+"""What a training run led to, and the rounds it took."""
 
 from __future__ import annotations
 
@@ -40,6 +40,30 @@ class TrainResult:
     returns_model: Float64Array
     curve: tuple[CurvePoint, ...]
     interrupted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One row of ``rounds.csv``.
+
+    Attributes:
+        real_steps: so far.
+        model_steps: imagined so far.
+        updates: of the agent so far.
+        model_updates: optimiser steps of the model so far; 0 in true physics.
+        seconds: wall time since training began.
+        model_error: one-step loss on the newest real episode, before it was learned from; in units
+            of the model's loss. NaN in true physics, and where no episode ended.
+        return_train: of that episode, with the agent's noise.
+    """
+
+    real_steps: int
+    model_steps: int
+    updates: int
+    model_updates: int
+    seconds: float
+    model_error: float
+    return_train: float
 
 
 def summary(result: TrainResult) -> dict[str, Any]:

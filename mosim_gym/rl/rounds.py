@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from stable_baselines3.common.callbacks import BaseCallback
@@ -13,31 +13,8 @@ from mosim_gym.files import write_rows
 from mosim_gym.rl.growing_model import GrowingModel
 from mosim_gym.rl.mixed_buffer import MixedReplayBuffer
 from mosim_gym.rl.reality import Reality
+from mosim_gym.rl.result import Round
 from mosim_gym.rl.strategies import Strategy
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One row of ``rounds.csv``.
-
-    Attributes:
-        real_steps: so far.
-        model_steps: imagined so far.
-        updates: of the agent so far.
-        model_updates: optimiser steps of the model so far; 0 in true physics.
-        seconds: wall time since training began.
-        model_error: one-step loss on the newest real episode, before it was learned from; in units
-            of the model's loss. NaN in true physics, and where no episode ended.
-        return_train: of that episode, with the agent's noise.
-    """
-
-    real_steps: int
-    model_steps: int
-    updates: int
-    model_updates: int
-    seconds: float
-    model_error: float
-    return_train: float
 
 
 class Rounds(BaseCallback):
@@ -49,6 +26,8 @@ class Rounds(BaseCallback):
         budget: real steps in all.
         folder: of the run.
         model: what learns from reality; ``None`` where the agent learns in true physics.
+        save: called after every round.
+        rounds: those that were before, of a run that goes on.
     """
 
     def __init__(
@@ -58,18 +37,21 @@ class Rounds(BaseCallback):
         budget: int,
         folder: Path,
         model: GrowingModel | None,
+        save: Callable[[], None],
+        rounds: list[Round],
     ) -> None:
         """See the class."""
         super().__init__()
         self.reality, self.strategy = reality, strategy
         self.budget, self.folder, self.growing = budget, folder, model
-        self.rounds: list[Round] = []
+        self.rounds, self._save = rounds, save
         self._every = strategy.steps_a_round(budget)
         self._data: Dataset = reality.dataset()
         self._start = 0.0
 
     def _on_training_start(self) -> None:
-        self._start = time.perf_counter()
+        before = self.rounds[-1].seconds if self.rounds else 0.0
+        self._start = time.perf_counter() - before
 
     def _on_step(self) -> bool:
         if self.n_calls % self._every == 0 and self.reality.steps < self.budget:
@@ -101,3 +83,4 @@ class Rounds(BaseCallback):
             )
         )
         write_rows(self.folder / "rounds.csv", self.rounds)
+        self._save()

@@ -25,6 +25,7 @@ def train_agent(
     algo: str = "sac",
     *,
     out: str | Path | None = None,
+    resume: bool = False,
     updates: int | None = None,
     seed: int = 0,
     dynamics: str = "learned",
@@ -46,7 +47,8 @@ def train_agent(
         env_id: such as "MoSim/reacher-easy-v0".
         algo: "sac" or "tqc".
         out: run folder, by default ``runs/<task>-<algo>-<dynamics>-seed<seed>``; must be new or
-            empty.
+            empty, unless resumed.
+        resume: go on with the unfinished run in the folder; not for "zero_shot".
         updates: gradient updates; the preset's by default.
         seed: of agent and environment.
         dynamics: what to train on, "learned" or "mujoco".
@@ -84,6 +86,7 @@ def train_agent(
             model=model,
             dynamics=dynamics,
             out=out,
+            resume=resume,
             seed=seed,
             judgements=judgements,
             curve_episodes=curve_episodes,
@@ -92,7 +95,7 @@ def train_agent(
             threads=threads,
             progress=progress,
         )
-    _refuse({"real_steps": real_steps, "model": model}, strategy)
+    _refuse({"real_steps": real_steps, "model": model, "resume": resume or None}, strategy)
     row = find_env(env_id)
     algorithm = find_algorithm(algo)
     settings = preset or preset_for(row.name, algorithm)

@@ -114,22 +114,22 @@ class PlanarKinematics:
 
     def bodies(self, *names: str) -> PlanarPoints:
         """The origins of bodies."""
-        return self._points((self.tree.body(name), np.zeros(3)) for name in names)
+        return self.points((self.tree.body(name), np.zeros(3)) for name in names)
 
     def centres(self, *names: str) -> PlanarPoints:
         """The centres of mass of single bodies."""
         indices = [self.tree.body(name) for name in names]
-        return self._points((body, self.tree.bodies.centre[body]) for body in indices)
+        return self.points((body, self.tree.bodies.centre[body]) for body in indices)
 
     def geoms(self, *names: str) -> PlanarPoints:
         """The centres of geoms."""
         geoms, indices = self.tree.geoms, [self.tree.geom(name) for name in names]
-        return self._points((int(geoms.body[i]), geoms.position[i]) for i in indices)
+        return self.points((int(geoms.body[i]), geoms.position[i]) for i in indices)
 
     def sites(self, *names: str) -> PlanarPoints:
         """Sites."""
         sites, indices = self.tree.sites, [self.tree.site(name) for name in names]
-        return self._points((int(sites.body[i]), sites.position[i]) for i in indices)
+        return self.points((int(sites.body[i]), sites.position[i]) for i in indices)
 
     def subtree_centre(self, name: str) -> PlanarPoints:
         """The centre of mass of a body and all that hangs from it: one point."""
@@ -139,7 +139,8 @@ class PlanarKinematics:
         mean = np.average(maps, axis=0, weights=bodies.mass[inside])
         return PlanarPoints.of(mean)
 
-    def _points(self, where: Iterable[tuple[int, Float64Array]]) -> PlanarPoints:
+    def points(self, where: Iterable[tuple[int, Float64Array]]) -> PlanarPoints:
+        """Points ``(3,)`` in the frames of bodies, given with the indices of these."""
         maps = np.concatenate([self._compiled.point(body, offset) for body, offset in where], 1)
         return PlanarPoints.of(maps)
 

@@ -21,7 +21,7 @@ def with_context(context: torch.Tensor | None) -> State:
     return dataclasses.replace(states(), context=context)
 
 
-@pytest.mark.parametrize("flavour", Flavour)
+@pytest.mark.parametrize("flavour", [Flavour.STANDARD, Flavour.RAW])
 def test_it_stands_with_the_controls_and_is_whitened(flavour: Flavour) -> None:
     plain, moved = FeatureMap(SPEC, flavour).double(), FeatureMap(MOVED, flavour).double()
     assert moved.n_control == plain.n_control + 3

@@ -91,7 +91,7 @@ def test_depth_is_shown_only_past_a_limit(angle: float, depth: float) -> None:
 def test_sizes_add_up_and_training_data_is_white() -> None:
     for xml in (FREE, PLANAR):
         spec = spec_of(xml)
-        for flavour in Flavour:
+        for flavour in (Flavour.STANDARD, Flavour.RAW):
             features = FeatureMap(spec, flavour).double()
             qpos, qvel, action = random_state(spec, 500)
             raw = features.unwhitened(qpos, qvel, None, action)

@@ -59,7 +59,8 @@ def test_a_number_that_is_zero_is_found_to_be_zero(
     assert result.held_out_error < 1e-20
     predictor = result.simulator.predictor
     assert isinstance(predictor, Articulated)
-    assert predictor.physics().damping.item() == 0.0
+    # To rounding: whether the last step lands on zero itself depends on the processor.
+    assert 0.0 <= predictor.physics().damping.item() < 1e-12
 
 
 def test_what_physics_leaves_over_a_corrector_learns(tmp_path: Path) -> None:

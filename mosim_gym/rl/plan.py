@@ -1,0 +1,107 @@
+"""What a run of few real steps is to do: names resolved, numbers checked, before anything moves."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mosim_gym.articulated.description import describe
+from mosim_gym.fit.presets import Preset, get_preset
+from mosim_gym.registration import TaskRow, find_env
+from mosim_gym.rl.presets import Algorithm, find_algorithm
+from mosim_gym.rl.refusals import check_numbers
+from mosim_gym.rl.strategies import Strategy, find_strategy
+from mosim_gym.tasks.mujoco import model_of
+from mosim_gym.versions import environment_record
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run.
+
+    Attributes:
+        row: of the task.
+        algorithm: of the agent.
+        turns: what takes turns, and how much of it.
+        preset: of the model.
+        real_steps: budget of steps in reality.
+        dynamics: what is imagined in, "learned" or "mujoco".
+        action_delay: control steps that actions take to arrive; ``None`` to find out.
+        seed: of all.
+    """
+
+    row: TaskRow
+    algorithm: Algorithm
+    turns: Strategy
+    preset: Preset
+    real_steps: int
+    dynamics: str
+    action_delay: int | None
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """What the run is called, as its folder by default."""
+        how = (
+            self.turns.name if self.dynamics == "learned" else f"{self.turns.name}-{self.dynamics}"
+        )
+        return f"{self.row.domain}-{self.row.task}-{self.algorithm}-{how}-seed{self.seed}"
+
+    @property
+    def vector_steps(self) -> int:
+        """Steps of all imagined rows."""
+        return self.turns.rounds(self.real_steps) * self.turns.steps_a_round(self.real_steps)
+
+    @property
+    def updates(self) -> int:
+        """Updates of the agent."""
+        return self.vector_steps * self.turns.agent.gradient_steps
+
+    def settings(self) -> dict[str, Any]:
+        """For ``config.json``."""
+        return {
+            "env_id": self.row.env_id,
+            "algorithm": self.algorithm.value,
+            "seed": self.seed,
+            "real_steps": self.real_steps,
+            "strategy": asdict(self.turns),
+            "dynamics": self.dynamics,
+            "model": self.preset.to_json(),
+            "action_delay": self.action_delay,
+            "environment": environment_record(),
+        }
+
+
+def make_plan(
+    env_id: str,
+    algo: str,
+    strategy: str | Strategy,
+    model: str | Preset | None,
+    *,
+    real_steps: int,
+    dynamics: str,
+    action_delay: int | None,
+    seed: int,
+) -> Plan:
+    """The plan of a run; arguments as for `mosim_gym.rl.few_steps.train_in_rounds`.
+
+    Raises:
+        UnknownNameError: for an unknown environment, algorithm, strategy or preset.
+        MosimError: if the numbers lead nowhere.
+    """
+    row = find_env(env_id)
+    algorithm = find_algorithm(algo)
+    if isinstance(strategy, str):
+        named = model.name if isinstance(model, Preset) else model
+        strategy = find_strategy(strategy, named, row.name, algorithm)
+    check_numbers(row, strategy, real_steps, dynamics)
+    preset = model if isinstance(model, Preset) else _recipe(model or strategy.model, row)
+    return Plan(row, algorithm, strategy, preset, real_steps, dynamics, action_delay, seed)
+
+
+def _recipe(model: str, row: TaskRow) -> Preset:
+    """The preset of that name, told the geometry of the task's body where it wants to know."""
+    preset = get_preset(model)
+    if not preset.needs_geometry:
+        return preset
+    return preset.told(describe(model_of(row.domain, row.task)).to_json())

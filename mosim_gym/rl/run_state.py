@@ -1,0 +1,128 @@
+"""The state of an unfinished run with few real steps: written after every round, and gone on from.
+
+One safetensors file, nothing pickled, and the real transitions beside it. What goes on is the agent
+with its optimisers, both buffers, the model and how it learns, and the random numbers of torch and
+NumPy; imagined and real episodes begin anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from mosim_gym.fit.resume import read_state, write_state
+from mosim_gym.rl.callbacks import CurvePoint
+from mosim_gym.rl.growing_model import GrowingModel
+from mosim_gym.rl.mixed_buffer import MixedReplayBuffer, RealReplayBuffer
+from mosim_gym.rl.reality import Reality
+from mosim_gym.rl.result import Round
+
+_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+
+
+class RunState:
+    """Reads and writes the state in a run folder.
+
+    Attributes:
+        file: the state; it names the file of the real transitions that belongs to it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """See the class."""
+        self.file = folder / "state.safetensors"
+
+    def write(
+        self,
+        agent: OffPolicyAlgorithm,
+        reality: Reality,
+        model: GrowingModel | None,
+        rounds: Sequence[Round],
+        curve: Sequence[CurvePoint],
+    ) -> None:
+        """Write where a run stands; what was there before is replaced as a whole."""
+        buffer = agent.replay_buffer
+        assert isinstance(buffer, MixedReplayBuffer)
+        real = self.file.with_name(f"real-{reality.steps}.npz")
+        buffer.real.save(real)
+        name, keys, *rest = np.random.get_state(legacy=True)
+        state = {
+            "agent": {
+                "parameters": agent.get_parameters(),
+                "log_ent_coef": getattr(agent, "log_ent_coef", None),
+                "num_timesteps": agent.num_timesteps,
+                "updates": agent._n_updates,
+            },
+            "imagined": {
+                "pos": buffer.pos,
+                "full": buffer.full,
+                "arrays": {key: torch.from_numpy(getattr(buffer, key)) for key in _ARRAYS},
+            },
+            "real": real.name,
+            "reality": {"steps": reality.steps, "returns": list(reality.returns)},
+            "model": None if model is None else model.state(),
+            "rounds": [asdict(item) for item in rounds],
+            "curve": [asdict(point) for point in curve],
+            "torch": torch.get_rng_state(),
+            "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
+        }
+        write_state(self.file, state)
+        for older in self.file.parent.glob("real-*.npz"):
+            if older != real:
+                older.unlink()
+
+    def read(self) -> Past:
+        """What was written.
+
+        Raises:
+            CheckpointError: if the file is damaged or foreign.
+        """
+        return Past(self.file.parent, read_state(self.file))
+
+
+class Past:
+    """What a run was when it was last written.
+
+    Attributes:
+        rounds: that were.
+        curve: of the agent until then.
+    """
+
+    def __init__(self, folder: Path, state: dict[str, Any]) -> None:
+        """See the class."""
+        self._folder, self._state = folder, state
+        self.rounds = [Round(**row) for row in state["rounds"]]
+        self.curve = [CurvePoint(**point) for point in state["curve"]]
+
+    def restore_reality(
+        self, reality: Reality, seen: RealReplayBuffer, model: GrowingModel | None
+    ) -> None:
+        """Let the counts, what was seen, and the model of it go on."""
+        seen.load(self._folder / self._state["real"])
+        reality.go_on(**self._state["reality"])
+        if model is not None:
+            model.go_on(self._state["model"], reality.steps)
+
+    def restore_agent(self, agent: OffPolicyAlgorithm) -> None:
+        """Let a new agent go on as the one that was written, its imagined transitions included."""
+        state = self._state
+        there = state["agent"]
+        agent.set_parameters(there["parameters"])
+        if there["log_ent_coef"] is not None:
+            with torch.no_grad():
+                agent.log_ent_coef.copy_(there["log_ent_coef"])  # type: ignore[attr-defined]
+        agent.num_timesteps, agent._n_updates = there["num_timesteps"], there["updates"]
+        buffer = agent.replay_buffer
+        assert isinstance(buffer, MixedReplayBuffer)
+        imagined = state["imagined"]
+        for key, value in imagined["arrays"].items():
+            getattr(buffer, key)[:] = value.numpy()
+        buffer.pos, buffer.full = imagined["pos"], imagined["full"]
+        torch.set_rng_state(state["torch"])
+        name, keys, *rest = state["numpy"]
+        np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
