@@ -230,7 +230,8 @@ def plot(name: str, rows: list[dict[str, Any]]) -> None:
     figure = new_figure(9, 4)
     bounds = sorted({row["large_error"] for row in rows})
     names = list(dict.fromkeys(row["score"] for row in rows))
-    for axes, bound in zip(figure.subplots(1, len(bounds), sharey=True), bounds, strict=True):
+    panels = figure.subplots(1, len(bounds), sharey=True, squeeze=False)[0]
+    for axes, bound in zip(panels, bounds, strict=True):
         for i, score in enumerate(names):
             for j, kind in enumerate(("mixed", "agent", "random")):
                 which = (score, kind, bound)
