@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from enum import StrEnum
+from typing import TypeVar
+
+E = TypeVar("E", bound=StrEnum)
 
 
 class MosimError(ValueError):
@@ -39,3 +43,20 @@ def unknown_name(
     listed = ", ".join(names) if names else "none"
     message = f"Unknown {kind} {given!r}.{close} Available: {listed}. {hint}"
     return UnknownNameError(message.rstrip())
+
+
+def enum_member(kind: type[E], what: str, given: object) -> E:
+    """The member of `kind` of that value.
+
+    Args:
+        kind: the modes there are.
+        what: the option in which one was given, for the message.
+        given: what the user gave.
+
+    Raises:
+        UnknownNameError: listing the values there are.
+    """
+    try:
+        return kind(str(given))
+    except ValueError:
+        raise unknown_name(what, given, [member.value for member in kind]) from None

@@ -13,6 +13,9 @@ from mosim_gym.errors import MosimError
 from mosim_gym.cli import models as _models  # noqa: F401
 
 # isort: split
+from mosim_gym.cli import trusting as _trusting  # noqa: F401
+
+# isort: split
 from mosim_gym.cli import judging as _judging  # noqa: F401
 
 # isort: split

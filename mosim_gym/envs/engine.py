@@ -27,12 +27,15 @@ class Reading:
         reward: ``(n,)``.
         terminated: ``(n,)`` bool.
         diverged: ``(n,)`` bool; such a row keeps its last finite state, its reward is 0.
+        doubt: ``(n,)`` scores of the steps, the larger the less they are to be trusted; ``None``
+            unless asked for.
     """
 
     observation: Array
     reward: Array
     terminated: Array
     diverged: Array
+    doubt: Float64Array | None = None
 
 
 class Engine(Protocol):

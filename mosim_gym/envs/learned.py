@@ -161,7 +161,10 @@ class LearnedEngine:
 
     def _moved(self, state: State, control: Tensor) -> Moved:
         """All of a step that is done in torch, as one function of tensors."""
-        moved = self.simulator.step(state, control)
+        return self._arrived(self.simulator.step(state, control), control)
+
+    def _arrived(self, moved: State, control: Tensor) -> Moved:
+        """What is found in the states that a step led to."""
         measured = self._measured(moved, control)
         return Moved(
             moved,

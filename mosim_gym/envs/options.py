@@ -6,21 +6,20 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict
 
 import torch
 
 from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.envs.caution import Caution, Wish
 from mosim_gym.envs.engine import Engine
 from mosim_gym.envs.resets import open_resets
 from mosim_gym.envs.world import World
-from mosim_gym.errors import CheckpointError, MosimError, unknown_name
+from mosim_gym.errors import CheckpointError, MosimError, enum_member, unknown_name
 from mosim_gym.registration import TaskRow, find_row
 from mosim_gym.tasks.base import Task
 from mosim_gym.tasks.layout import ObsOrder
-
-E = TypeVar("E", bound=StrEnum)
 
 
 class DynamicsKind(StrEnum):
@@ -49,8 +48,12 @@ class WorldOptions(TypedDict, total=False):
         action_delay: control steps from the choice of an action to its arrival, 0 by default; until
             the first of an episode arrives the controls are zero.
         task_kwargs: with "mujoco", as for `dm_control.suite.load`.
-        uncertainty: reserved for ensembles of models.
-        uncertainty_quantile: reserved with it.
+        uncertainty: what is done where a calibrated model (`mosim-gym calibrate`) is not to be
+            trusted: "truncate", "penalty", "member" or ``None`` (default); see `Use`.
+        uncertainty_quantile: of held-out control steps: doubt beyond it truncates (by default
+            0.99), or costs half a reward and more (0.99).
+        uncertainty_score: "density", or with members "spread" (default of "truncate") or
+            "disagreement" (of "penalty").
     """
 
     dynamics: str
@@ -66,6 +69,7 @@ class WorldOptions(TypedDict, total=False):
     task_kwargs: dict[str, Any] | None
     uncertainty: str | None
     uncertainty_quantile: float | None
+    uncertainty_score: str | None
 
 
 _PATH = (str, Path, NoneType)
@@ -78,6 +82,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "device": (str,),
     "compile": (bool,),
     "task_kwargs": (dict, NoneType),
+    "uncertainty": (str, NoneType),
+    "uncertainty_quantile": (float, int, NoneType),
+    "uncertainty_score": (str, NoneType),
 }
 
 
@@ -104,12 +111,14 @@ def build_world(
         MosimError: naming the option that is wrong, and what it can be.
     """
     _check_options(options)
-    kind = _member(DynamicsKind, "dynamics", options.get("dynamics", "learned"))
+    kind = enum_member(DynamicsKind, "dynamics", options.get("dynamics", "learned"))
     if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
         raise MosimError(f"num_envs is {num_envs!r}; expected a whole number, 1 or more.")
     row = find_row(domain, task)
     engine: Engine
     trusted: int | None = None
+    caution: Caution | None = None
+    wish = Wish.of(options)
     if kind is DynamicsKind.LEARNED:
         if options.get("substeps"):
             raise MosimError('substeps=True needs dynamics="mujoco".')
@@ -118,10 +127,14 @@ def build_world(
                 f"task_kwargs={options['task_kwargs']!r} change dm_control's task; they need "
                 'dynamics="mujoco".'
             )
-        engine, trusted = _learned_engine(row, num_envs, options)
+        engine, caution, trusted = _learned_engine(row, num_envs, options, wish)
     else:
         if options.get("compile"):
             raise MosimError('compile=True needs dynamics="learned"; MuJoCo is compiled code.')
+        if wish:
+            raise MosimError(
+                f'uncertainty="{wish.use}" needs dynamics="learned"; true physics is in no doubt.'
+            )
         engine = _mujoco_engine(row, num_envs, options)
     wanted = options.get("state_info")
     default = kind is DynamicsKind.MUJOCO if state_info is None else state_info
@@ -133,13 +146,14 @@ def build_world(
         resets=None if resets is None else open_resets(resets),
         state_info=default if wanted is None else wanted,
         substeps=options.get("substeps", False),
+        caution=caution,
         action_delay=options.get("action_delay", 0),
     )
 
 
 def obs_order_of(options: WorldOptions) -> ObsOrder:
     """The observation order asked for."""
-    return _member(ObsOrder, "obs_order", options.get("obs_order", "native"))
+    return enum_member(ObsOrder, "obs_order", options.get("obs_order", "native"))
 
 
 def _mujoco_engine(row: TaskRow, num_envs: int, options: WorldOptions) -> Engine:
@@ -154,8 +168,11 @@ def _mujoco_engine(row: TaskRow, num_envs: int, options: WorldOptions) -> Engine
 
 
 def _learned_engine(
-    row: TaskRow, num_envs: int, options: WorldOptions
-) -> tuple[Engine, int | None]:
+    row: TaskRow,
+    num_envs: int,
+    options: WorldOptions,
+    wish: Wish | None,
+) -> tuple[Engine, Caution | None, int | None]:
     from mosim_gym.envs.learned import LearnedEngine
 
     row.require_learnable()
@@ -173,8 +190,13 @@ def _learned_engine(
         )
     compile = options.get("compile", False)
     task = _task_of(row, num_envs, checkpoint.simulator, compile)
-    engine = LearnedEngine(checkpoint.simulator, task, num_envs, compile=compile)
-    return engine, checkpoint.trusted_horizon
+    trusted = checkpoint.trusted_horizon
+    if wish:
+        from mosim_gym.envs.scored import cautious_engine
+
+        engine, caution = cautious_engine(wish, checkpoint, name, task, num_envs, compile=compile)
+        return engine, caution, trusted
+    return LearnedEngine(checkpoint.simulator, task, num_envs, compile=compile), None, trusted
 
 
 def _task_of(row: TaskRow, num_envs: int, simulator: Simulator, compile: bool) -> Task[Any]:
@@ -226,12 +248,6 @@ def _check_options(options: Mapping[str, Any]) -> None:
         if types is not None and not isinstance(value, types):
             names = " or ".join("None" if t is NoneType else t.__name__ for t in types)
             raise MosimError(f"{name}={value!r} is a {type(value).__name__}; expected {names}.")
-    for name in ("uncertainty", "uncertainty_quantile"):
-        if options.get(name) is not None:
-            raise MosimError(
-                f"{name}={options[name]!r} needs a checkpoint with several members (an ensemble); "
-                f"there is none yet. Leave it out or pass {name}=None."
-            )
     for name, instead in (
         ("random", "reset(seed=...)"),
         ("time_limit", "max_episode_steps=..."),
@@ -239,10 +255,3 @@ def _check_options(options: Mapping[str, Any]) -> None:
     ):
         if name in (options.get("task_kwargs") or {}):
             raise MosimError(f"task_kwargs cannot hold {name!r} here; use {instead} instead.")
-
-
-def _member(kind: type[E], what: str, given: object) -> E:
-    try:
-        return kind(str(given))
-    except ValueError:
-        raise unknown_name(what, given, [member.value for member in kind]) from None

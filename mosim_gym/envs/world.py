@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from mosim_gym.data.states import STATE, STATE_BEFORE, SUBSTEPS, TOUCH
+from mosim_gym.envs.caution import Caution
 from mosim_gym.envs.delay import ActionDelay
-from mosim_gym.envs.engine import Engine
+from mosim_gym.envs.engine import Engine, Reading
 from mosim_gym.envs.resets import (
     ResetSource,
     TaskResets,
@@ -28,6 +29,9 @@ from mosim_gym.types import FIELDS, Array, Float64Array
 
 #: dm_control seeds with NumPy's RandomState, which takes so many seeds.
 _SEEDS = 2**32
+
+#: Info key: the share of held-out steps that are no more doubtful than this one.
+UNCERTAINTY = "mosim/uncertainty"
 
 #: Info key to arrays of all rows, or to fields of such arrays.
 Report = dict[str, Array | dict[str, Float64Array]]
@@ -70,6 +74,7 @@ class World:
         resets: where episodes start.
         state_info: read the states before and after every step.
         substeps: also read the physics-step states.
+        caution: what is done about the doubt that the engine tells; ``None`` if it tells none.
         action_delay: control steps from the choice of an action to its arrival.
     """
 
@@ -82,6 +87,7 @@ class World:
         resets: ResetSource | None = None,
         state_info: bool = False,
         substeps: bool = False,
+        caution: Caution | None = None,
         action_delay: int = 0,
     ) -> None:
         """See the class."""
@@ -91,6 +97,7 @@ class World:
         self.time_limit = _positive("max_episode_steps", time_limit)
         self.state_info = state_info
         self.record_substeps = substeps
+        self.caution = caution
         self.rng = np.random.default_rng()
         self._steps = np.zeros(self.num_envs, dtype=np.int64)
         self._sources: list[ResetSource] = []
@@ -201,14 +208,15 @@ class World:
         before = {STATE_BEFORE: self.engine.state()} if self.state_info else {}
         reading = self.engine.step(control)
         self._steps += 1
-        truncated, reasons = self._truncations(reading.diverged)
+        truncated, reasons = self._truncations(reading)
+        reward, doubted = self._judged(reading)
         return Outcome(
             observation=reading.observation,
-            reward=reading.reward,
+            reward=reward,
             terminated=reading.terminated,
             truncated=truncated,
             reasons=reasons,
-            report={**self.report(), **before, **self._substeps()},
+            report={**self.report(), **before, **self._substeps(), **doubted},
         )
 
     def report(self) -> Report:
@@ -226,12 +234,25 @@ class World:
     def _substeps(self) -> Report:
         return {SUBSTEPS: self.engine.substeps()} if self.record_substeps else {}
 
-    def _truncations(self, diverged: Array) -> tuple[Array, dict[int, Truncation]]:
+    def _judged(self, reading: Reading) -> tuple[Array, Report]:
+        """The rewards after a penalty, and what infos tell of doubt."""
+        if self.caution is None or reading.doubt is None:
+            return reading.reward, {}
+        rank = self.caution.calibration.quantile_of(reading.doubt)
+        return self.caution.reward(reading.reward, reading.doubt), {UNCERTAINTY: rank}
+
+    def _truncations(self, reading: Reading) -> tuple[Array, dict[int, Truncation]]:
         """Which rows are cut now, and why; of several reasons the first that is listed here."""
-        truncated = diverged.copy()
+        truncated = reading.diverged.copy()
         reasons: dict[int, Truncation] = {}
-        if diverged.any():
-            reasons = dict.fromkeys(np.flatnonzero(diverged).tolist(), Truncation.DIVERGED)
+        if truncated.any():
+            reasons = dict.fromkeys(np.flatnonzero(truncated).tolist(), Truncation.DIVERGED)
+        if self.caution is not None and reading.doubt is not None:
+            cut = self.caution.cut(reading.doubt)
+            if cut is not None:
+                cut &= ~truncated
+                reasons.update(dict.fromkeys(np.flatnonzero(cut).tolist(), Truncation.UNCERTAINTY))
+                truncated |= cut
         oldest = self._steps.max()
         for limit, why in (
             (self.horizon, Truncation.HORIZON),

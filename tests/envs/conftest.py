@@ -11,6 +11,8 @@ from mosim_gym.dynamics.config import ModelConfig
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.registration import TaskRow, find_env
 from mosim_gym.tasks.mujoco import robot_of
+from mosim_gym.uncertainty.calibrate import calibrate
+from tests.uncertainty.fakes import TINY, member, random_motion
 
 
 def untrained(folder: Path, domain: str = "reacher", task: str = "easy") -> str:
@@ -68,3 +70,25 @@ def options_of(kind: str, checkpoint: str) -> dict[str, str]:
     if kind == "learned":
         return {"dynamics": "learned", "checkpoint": checkpoint}
     return {"dynamics": "mujoco"}
+
+
+@pytest.fixture(scope="session")
+def motion_of_reacher(tmp_path_factory):
+    return random_motion(tmp_path_factory.mktemp("data") / "reacher", robot_of("reacher", "easy"))
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory, motion_of_reacher):
+    """A calibrated model without members."""
+    folder = member(tmp_path_factory.mktemp("alone") / "model", robot_of("reacher", "easy"))
+    return str(calibrate(folder, motion_of_reacher, config=TINY, progress=False))
+
+
+@pytest.fixture(scope="session")
+def several(tmp_path_factory, motion_of_reacher):
+    """A calibrated ensemble of three."""
+    root, robot = tmp_path_factory.mktemp("several"), robot_of("reacher", "easy")
+    paths = [member(root / f"model-{k}", robot, seed=k) for k in range(3)]
+    return str(
+        calibrate(paths[0], motion_of_reacher, members=paths[1:], config=TINY, progress=False)
+    )

@@ -42,7 +42,7 @@ WRONG_OPTIONS = [
     (
         {"uncertainty": "penalty"},
         MosimError,
-        "uncertainty='penalty' needs a checkpoint with several members",
+        'uncertainty="penalty" needs (a checkpoint that knows|dynamics)',
     ),
     ({"resets": "/not/there"}, DatasetError, "Nothing at /not/there; expected a dataset folder"),
 ]

@@ -38,7 +38,7 @@ def test_load_refuses_an_observation_order(checkpoint):
         ({"task_kwargs": "x"}, r"task_kwargs='x' is a str; expected dict or None"),
         (
             {"uncertainty_quantile": 0.9},
-            r"uncertainty_quantile=0.9 needs a checkpoint with several",
+            r"uncertainty_quantile=0.9 needs uncertainty= beside it",
         ),
         ({"dynamics": "mujoco", "task_kwargs": {"foo": 1}}, r"does not take task_kwargs=.*'foo'"),
     ],

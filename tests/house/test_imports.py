@@ -29,11 +29,12 @@ ROOMS: dict[str, set[str]] = {
     "data": BASE | {"tasks"},
     "fit": BASE | {"data", "dynamics", "evaluate"},
     "evaluate": BASE | {"data", "dynamics", "tasks"},
+    "uncertainty": BASE | {"data", "dynamics", "evaluate"},
     # The table of ids: rooms that are asked for a task by its name look it up here.
     "registration": {"errors", "tasks"},
     # Adds the user's bodies to that table.
     "user_bodies": {"errors", "robots", "tasks", "registration"},
-    "envs": BASE | {"data", "dynamics", "tasks", "registration"},
+    "envs": BASE | {"data", "dynamics", "uncertainty", "tasks", "registration"},
     "planning": BASE | {"data", "dynamics", "tasks", "registration", "envs"},
     "rl": BASE
     | {"articulated", "data", "dynamics", "fit", "tasks", "registration", "envs", "evaluate"},

@@ -1,0 +1,147 @@
+"""calibrate: gives a checkpoint what tells when not to trust it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mosim_gym.data.batches import Transitions
+from mosim_gym.data.dataset import Dataset
+from mosim_gym.dynamics.catalogue import find_checkpoint, list_checkpoints
+from mosim_gym.dynamics.checkpoint import load_checkpoint, require_replaceable
+from mosim_gym.errors import CheckpointError
+from mosim_gym.types import State
+from mosim_gym.uncertainty.calibration import Calibration, Score
+from mosim_gym.uncertainty.density import DensityConfig, fit_density
+from mosim_gym.uncertainty.disagreement import Disagreement, increment_scale
+from mosim_gym.uncertainty.files import Uncertainty, save_uncertainty
+from mosim_gym.uncertainty.spread import Spread, state_scale
+
+#: Of the episodes, so many fit the density, say when to stop, and give the held-out scores.
+SPLIT = (0.8, 0.1, 0.1)
+#: Control steps of held-out rollouts.
+ROLLOUT = 20
+_CHUNK = 4096
+
+
+def calibrate(
+    checkpoint: str | Path,
+    data: Dataset | str | Path,
+    *,
+    members: Sequence[str | Path] = (),
+    held_out: Dataset | str | Path | None = None,
+    out: str | Path | None = None,
+    rollout: int = ROLLOUT,
+    config: DensityConfig | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Path:
+    """Let a checkpoint know when not to trust it, for ``uncertainty=`` of the environments.
+
+    A density of the data's states and actions is fitted; with `members`, disagreement and spread of
+    the ensemble are scored too. All are calibrated on held-out motion, so that a threshold is a
+    quantile of held-out control steps. All of it is written into the checkpoint's folder.
+
+    Args:
+        checkpoint: a folder, or with `out` a shipped name; its model is member 0.
+        data: what it was trained on: three episodes or more, each a control step a row.
+        members: folders of the other members, fitted with the same preset.
+        held_out: motion that no member was trained on, for calibrating. By default a tenth of the
+            episodes of `data`, which the density does not see, but most of which members have
+            seen: these then disagree a little less there than on fresh motion.
+        out: write a copy of the checkpoint there instead.
+        rollout: control steps of the held-out rollouts among whose states a spread is ranked.
+        config: of the density.
+        seed: of the density's fit and of the split.
+        progress: show a bar.
+
+    Returns:
+        The folder written to.
+
+    Raises:
+        MosimError: if data or members are of another body, or members differ in shape.
+        CheckpointError: for a shipped checkpoint without `out`, and if it cannot be written.
+    """
+    source = find_checkpoint(checkpoint)
+    target = _target(source, out)
+    model = load_checkpoint(source)
+    spec = model.spec
+    recorded = data if isinstance(data, Dataset) else Dataset.open(data)
+    spec.require_same_body(recorded.spec, f"The data in {recorded.path}")
+    parts = recorded.split(SPLIT, seed=seed)
+    train, stop = parts[0].transitions(), parts[1].transitions()
+    fresh = parts[2]
+    if held_out is not None:
+        fresh = held_out if isinstance(held_out, Dataset) else Dataset.open(held_out)
+        spec.require_same_body(fresh.spec, f"The held-out data in {fresh.path}")
+    judged = fresh.transitions()
+    folders = tuple(find_checkpoint(member) for member in members)
+    disagreement = spread = None
+    if folders:
+        models = [model.simulator, *(load_checkpoint(path).simulator for path in folders)]
+        disagreement = Disagreement(models, increment_scale(train.state, train.next_state))
+        spread = Spread(disagreement, state_scale(train.state, spec))
+    density = fit_density(
+        spec, _pairs(train), _pairs(stop), config=config, seed=seed, progress=progress
+    )
+    scores = {Score.DENSITY: Calibration(density.scores(*_pairs(judged)).numpy())}
+    if disagreement is not None and spread is not None:
+        found = disagreements(disagreement, *_pairs(judged))
+        scores[Score.DISAGREEMENT] = Calibration(found.numpy())
+        scores[Score.SPREAD] = Calibration(spread.along(fresh.windows(rollout)).numpy())
+    facts = {
+        "episodes": len(recorded),
+        "held_out_steps": len(judged),
+        "rollout": rollout,
+        "held_out": "fresh motion" if held_out is not None else "a tenth of the data",
+        "source": recorded.metadata.source,
+        "policy": recorded.metadata.policy,
+        "seed": seed,
+    }
+    if target != source:
+        _copy(source, target)
+    save_uncertainty(target, Uncertainty(density, disagreement, spread, scores, facts), folders)
+    return target
+
+
+@torch.no_grad()
+def disagreements(disagreement: Disagreement, state: State, action: Tensor) -> Tensor:
+    """Scores of many rows, chunk by chunk, ``(n,)``."""
+    starts = range(0, len(action), _CHUNK)
+    parts = [disagreement(state[i : i + _CHUNK], action[i : i + _CHUNK]) for i in starts]
+    return torch.cat(parts).double().cpu()
+
+
+def _pairs(data: Transitions) -> tuple[State, Tensor]:
+    return data.state, data.action
+
+
+def _target(source: Path, out: str | Path | None) -> Path:
+    if out is None:
+        if source in [summary.path for summary in list_checkpoints()]:
+            raise CheckpointError(
+                f"{source.name} is a checkpoint that ships with the package and is not written "
+                f"to. Give --out FOLDER (out=...): a copy is made there, for checkpoint=FOLDER."
+            )
+        return source
+    target = Path(out)
+    if target.resolve() == source.resolve():
+        return source
+    require_replaceable(target)
+    return target
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        if target.exists():
+            shutil.rmtree(target)
+        shutil.copytree(source, target)
+    except OSError as error:
+        raise CheckpointError(
+            f"Cannot copy {source} to {target}: {error}. Choose a folder you may write to, on a "
+            "disk with room."
+        ) from error

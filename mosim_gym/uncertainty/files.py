@@ -1,0 +1,153 @@
+"""What a checkpoint knows of its own trustworthiness, on disk beside its weights; no pickle.
+
+``uncertainty.json`` and ``uncertainty.safetensors``, and with members the whole checkpoints
+``member-1``, ``member-2``, ...; the folder's own model is member 0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from mosim_gym.dynamics.checkpoint import load_checkpoint
+from mosim_gym.dynamics.summary import WEIGHTS, read_summary
+from mosim_gym.errors import CheckpointError
+from mosim_gym.files import write_atomically, write_json
+from mosim_gym.uncertainty.calibration import Calibration, Score
+from mosim_gym.uncertainty.density import Density, DensityConfig
+from mosim_gym.uncertainty.disagreement import Disagreement
+from mosim_gym.uncertainty.spread import Spread
+
+SCHEMA_VERSION = 1
+FACTS, TENSORS, MEMBER = "uncertainty.json", "uncertainty.safetensors", "member-"
+_REMAKE = "Make it again: mosim-gym calibrate {path} --data DATASET."
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """What tells when not to trust a model.
+
+    Attributes:
+        density: of the data.
+        disagreement: of the members; ``None`` for a single model.
+        spread: of their futures; likewise.
+        calibrations: the held-out scores of each of them.
+        facts: what it was made from (JSON values).
+    """
+
+    density: Density
+    disagreement: Disagreement | None
+    spread: Spread | None
+    calibrations: Mapping[Score, Calibration]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_uncertainty(path: Path, uncertainty: Uncertainty, members: tuple[Path, ...]) -> None:
+    """Write it into the checkpoint folder `path`, in the place of what was there.
+
+    Args:
+        path: a checkpoint.
+        uncertainty: of its model.
+        members: the folders of the other members, which are copied; none for a single model.
+
+    Raises:
+        CheckpointError: if it cannot be written.
+    """
+    density = uncertainty.density
+    tensors = {f"density.{name}": value for name, value in density.state_dict().items()}
+    for score, calibration in uncertainty.calibrations.items():
+        tensors[f"scores.{score}"] = torch.from_numpy(calibration.scores)
+    if uncertainty.disagreement is not None and uncertainty.spread is not None:
+        tensors["increment_scale"] = uncertainty.disagreement.scale
+        tensors["state_scale"] = uncertainty.spread.scale
+    packed = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+    try:
+        # Read first and written last: without it, nothing of the rest is looked at.
+        (path / FACTS).unlink(missing_ok=True)
+        for old in path.glob(f"{MEMBER}*"):
+            shutil.rmtree(old)
+        for k, member in enumerate(members, 1):
+            shutil.copytree(member, path / f"{MEMBER}{k}", ignore=_not_of_a_member)
+    except OSError as error:
+        raise CheckpointError(
+            f"Cannot write into the checkpoint {path}: {error}. Give --out, a folder for a copy "
+            "that you may write to, on a disk with room."
+        ) from error
+    write_atomically(path / TENSORS, lambda file: file.write(packed), CheckpointError)
+    facts = {
+        "schema_version": SCHEMA_VERSION,
+        "weights": digest(path),
+        "members": len(members),
+        "density": density.config.to_json(),
+        "made_from": dict(uncertainty.facts),
+    }
+    write_json(path / FACTS, facts)
+
+
+def load_uncertainty(path: Path, device: torch.device | str = "cpu") -> Uncertainty | None:
+    """What the checkpoint in folder `path` knows of it; ``None`` if it was never calibrated.
+
+    Raises:
+        CheckpointError: if it is damaged, a newer version wrote it, or the model was changed since.
+    """
+    if not (path / FACTS).is_file():
+        return None
+    remake = _REMAKE.format(path=path)
+    try:
+        facts = json.loads((path / FACTS).read_text(encoding="utf-8"))
+        version = facts["schema_version"]
+        if version != SCHEMA_VERSION:
+            raise CheckpointError(
+                f"{path / FACTS} has schema_version {version!r}; this version of mosim_gym reads "
+                f"{SCHEMA_VERSION}. Install the version that wrote it. Or: {remake}"
+            )
+        if facts["weights"] != digest(path):
+            raise CheckpointError(
+                f"{path / FACTS} was made for other weights than those beside it. {remake}"
+            )
+        tensors = load_file(path / TENSORS, device=str(device))
+        density = Density(read_summary(path).spec, DensityConfig(**facts["density"]))
+        density.load_state_dict(_below("density.", tensors))
+        density.to(device).eval().requires_grad_(False)
+        members = int(facts["members"])
+        disagreement = spread = None
+        if members:
+            folders = [path, *(path / f"{MEMBER}{k}" for k in range(1, members + 1))]
+            # Loaded anew, the folder's own model too: an engine changes the one that it runs.
+            models = [load_checkpoint(folder, device).simulator for folder in folders]
+            disagreement = Disagreement(models, tensors["increment_scale"])
+            spread = Spread(disagreement, tensors["state_scale"])
+        scores = _below("scores.", tensors)
+        calibrations = {Score(k): Calibration(v.cpu().numpy()) for k, v in scores.items()}
+        return Uncertainty(density, disagreement, spread, calibrations, facts["made_from"])
+    except CheckpointError:
+        raise
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path / FACTS} and {TENSORS} beside it do not tell an uncertainty: {error!r}. "
+            f"{remake}"
+        ) from error
+
+
+def digest(path: Path) -> str:
+    """16 hexadecimal digits of a checkpoint's weights."""
+    return hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest()[:16]
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _not_of_a_member(folder: str, names: list[str]) -> list[str]:
+    """What of a member's folder is left behind: its own uncertainty, with its own members."""
+    return [name for name in names if name in (FACTS, TENSORS) or name.startswith(MEMBER)]
