@@ -66,7 +66,10 @@ def write_state(file: Path, state: Mapping[str, Any]) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         # By Python, so that the user's umask says who may read; save_file asks nobody.
-        temporary.write_bytes(save(tensors, metadata={_KEY: json.dumps(skeleton)}))
+        with temporary.open("wb") as target:
+            target.write(save(tensors, metadata={_KEY: json.dumps(skeleton)}))
+            target.flush()
+            os.fsync(target.fileno())
         os.replace(temporary, file)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(

@@ -15,6 +15,7 @@ from typing import Any, cast
 import gymnasium as gym
 from stable_baselines3.common.vec_env import VecEnv
 
+from mosim_gym.data.delay import find_action_delay
 from mosim_gym.envs.learned import LearnedEngine
 from mosim_gym.envs.sb3 import MosimVecEnv, make_sb3_vec_env
 from mosim_gym.errors import MosimError
@@ -23,9 +24,10 @@ from mosim_gym.fit.presets import Preset
 from mosim_gym.rl.growing_model import GrowingModel
 from mosim_gym.rl.imagination import make_agent, starts
 from mosim_gym.rl.learning import Judges, learn_and_judge, make_run_folder
+from mosim_gym.rl.mixed_buffer import RealReplayBuffer
 from mosim_gym.rl.plan import Plan, make_plan
 from mosim_gym.rl.reality import Reality
-from mosim_gym.rl.refusals import check_reality, check_same_run
+from mosim_gym.rl.refusals import CONFIG, check_reality, check_same_run
 from mosim_gym.rl.result import TrainResult
 from mosim_gym.rl.rounds import Rounds
 from mosim_gym.rl.run_state import RunState
@@ -68,13 +70,16 @@ def train_in_rounds(
         dynamics: "learned", or "mujoco" to imagine in true physics: the same rounds with a perfect
             model, to compare with. What is imagined is then no step of the budget.
         reality: makes environments that report their states and observe as `env_id` does: one to
-            act in, others to judge in, which costs none of the budget. True physics by default.
+            act in, others to judge in (``judgements * curve_episodes + final_episodes`` whole
+            episodes, which are not counted). True physics by default.
         action_delay: control steps that actions take to arrive in reality, and so in the model;
-            ``None`` to find out in the first data (`mosim_gym.data.delay`).
+            ``None`` to find out in the first data (`mosim_gym.data.delay`). True physics, where it
+            is reality, is given this delay.
         out: run folder, by default ``runs/<task>-<algo>-<strategy>-seed<seed>``; new or empty,
             unless resumed.
         resume: go on with the unfinished run in the folder, from the end of its last round; a new
-            one if there is none. Imagined and real episodes begin anew there.
+            one if there is none. Imagined and real episodes begin anew there, and the updates of
+            one step are lost. Real steps never are.
         seed: of all.
         judgements: how often to judge in true physics during training; costs no real steps of the
             budget, and nothing is learned from it.
@@ -86,8 +91,8 @@ def train_in_rounds(
 
     Raises:
         UnknownNameError: for an unknown environment, algorithm, strategy or preset.
-        MosimError: if the budget does not reach beyond the first steps, the body has touch
-            sensors, or the folder cannot be used.
+        MosimError: if the budget does not reach beyond the first steps, reality is of another
+            body or has touch sensors, the folder cannot be used, or the run there is finished.
     """
     for what, count in (("curve", curve_episodes), ("final", final_episodes)):
         if count < 1:
@@ -106,19 +111,21 @@ def train_in_rounds(
     state = RunState(folder)
     with _acting(plan, reality, folder, state, resume) as real, torch_threads(threads):
         past = state.read() if resume and state.file.exists() else None
-        growing = None
-        if dynamics == "learned":
-            growing = GrowingModel(real.robot, plan.preset, plan.turns, seed, folder, action_delay)
         seen = real.make_buffer(real_steps)
         if past is None:
-            if progress:
-                print(f"{plan.turns.first_steps} real steps under random actions, then a fit ...")
-            real.act(plan.turns.first_steps, real.random_policy(), seen)
-            if growing is not None:
-                growing.begin(real.dataset(), real.steps)
+            delay = _first_steps(plan, real, seen, progress)
         else:
-            past.restore_reality(real, seen, growing)
-        world = _world(plan, growing)
+            delay = past.restore_reality(real, seen)
+        growing = None
+        if dynamics == "learned":
+            growing = GrowingModel(real.robot, plan.preset, plan.turns, seed, folder, delay)
+            if past is None:
+                growing.begin(real.dataset(), real.steps)
+            else:
+                past.restore_model(growing, real)
+        world: dict[str, Any] = {"dynamics": dynamics, "state_info": False, "action_delay": delay}
+        if growing is not None:
+            world["checkpoint"] = str(growing.path)
         rounds, curve = ([], []) if past is None else (past.rounds, past.curve)
         imagined = _imagine(plan, world, len(rounds))
         imagined.env_method("set_reset_source", starts(plan.turns, seen))
@@ -131,12 +138,13 @@ def train_in_rounds(
             growing.attach(engine.simulator)
 
         def save() -> None:
-            state.write(agent, real, growing, rounds, curve)
+            state.write(agent, real, growing, delay, rounds, curve)
 
-        return learn_and_judge(
+        save()  # real steps are dear: from here on none is lost
+        result = learn_and_judge(
             agent,
             imagined,
-            Judges(plan.row.env_id, world, reality),
+            Judges(plan.row.env_id, world, reality, plan.action_delay or 0),
             folder,
             total=plan.vector_steps * plan.turns.agent.n_envs,
             every=max(1, plan.updates // max(1, judgements)),
@@ -149,6 +157,9 @@ def train_in_rounds(
             callbacks=[Rounds(real, plan.turns, real_steps, folder, growing, save, rounds)],
             curve=curve,
         )
+        if not result.interrupted:
+            state.remove()
+        return result
 
 
 @contextmanager
@@ -164,28 +175,52 @@ def _acting(
     # A model of the physics step is taught by physics steps, where there are any to see.
     substeps = reality is None and plan.preset.own_integrator and row.body.n_substeps > 1
     if reality is None:
-        env = gym.make(row.env_id, dynamics="mujoco", substeps=substeps)
+        delay = plan.action_delay or 0
+        env = gym.make(row.env_id, dynamics="mujoco", substeps=substeps, action_delay=delay)
     else:
         env = reality()
-    check_reality(env, row)
-    if resume and state.file.exists():
-        check_same_run(folder / "config.json", plan.settings())
-    else:
-        make_run_folder(folder)
-        write_json(folder / "config.json", plan.settings())
-    real = Reality(env, folder / "real", policy=plan.turns.name, seed=plan.seed, substeps=substeps)
+    try:
+        check_reality(env, row)
+        if resume and (folder / CONFIG).exists():
+            check_same_run(folder, plan.settings())
+        else:
+            make_run_folder(folder)
+            write_json(folder / CONFIG, plan.settings())
+        policy = plan.turns.name
+        real = Reality(env, folder / "real", policy=policy, seed=plan.seed, substeps=substeps)
+    except BaseException:
+        env.close()
+        raise
     try:
         yield real
     finally:
         real.close()
 
 
-def _world(plan: Plan, growing: GrowingModel | None) -> dict[str, Any]:
-    """Options of the environment that is imagined in."""
-    world: dict[str, Any] = {"dynamics": plan.dynamics, "state_info": False}
-    if growing is None:
-        return world | {"action_delay": plan.action_delay or 0}
-    return world | {"checkpoint": str(growing.path), "action_delay": growing.action_delay}
+def _first_steps(plan: Plan, real: Reality, seen: RealReplayBuffer, progress: bool) -> int:
+    """The real steps before the first fit; after how many control steps actions arrive there.
+
+    A run that broke off before its first state was written has taken some of them. Those teach the
+    model; the agent's buffer, which began anew, is given a round's worth of others.
+    """
+    steps = plan.turns.first_steps - real.steps
+    if real.steps:
+        least = min(plan.turns.round_steps, plan.turns.first_steps, plan.real_steps - real.steps)
+        steps = max(steps, least, 1)
+    if progress:
+        print(f"{steps} real steps under random actions, then a fit ...")
+    real.act(steps, real.random_policy(), seen)
+    if not real.has_episodes:
+        raise MosimError(
+            f"No episode of reality ended within {real.steps} steps; models learn from whole "
+            "episodes. Let episodes end earlier, or give a strategy with larger first_steps."
+        )
+    if plan.action_delay is not None:
+        return plan.action_delay
+    delay = find_action_delay(real.dataset())
+    if progress:
+        print(f"Actions arrive {delay} control steps after they are chosen.")
+    return delay
 
 
 def _imagine(plan: Plan, world: dict[str, Any], rounds: int) -> VecEnv:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mosim_gym.data.dataset import Dataset
-from mosim_gym.data.delay import arrived, find_action_delay
+from mosim_gym.data.delay import arrived
 from mosim_gym.dynamics.checkpoint import save_checkpoint
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.fit.presets import Preset
@@ -23,7 +23,7 @@ class GrowingModel:
     Attributes:
         path: of the checkpoint, written after every round.
         refit: the model and how it learns.
-        action_delay: control steps that actions take to arrive; ``None`` until it is found.
+        action_delay: control steps that actions take to arrive.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class GrowingModel:
         strategy: Strategy,
         seed: int,
         folder: Path,
-        action_delay: int | None = 0,
+        action_delay: int = 0,
     ) -> None:
         """Make an untrained model.
 
@@ -43,7 +43,7 @@ class GrowingModel:
             strategy: how much is learned when.
             seed: of weights and batches.
             folder: of the run; the checkpoint is its ``model``.
-            action_delay: control steps; ``None`` to find it in the first data.
+            action_delay: control steps from the choice of an action to its arrival.
         """
         self.action_delay = action_delay
         self.path = folder / "model"
@@ -53,19 +53,12 @@ class GrowingModel:
 
     def begin(self, data: Dataset, real_steps: int) -> None:
         """Learn from the first data."""
-        if self.action_delay is None:
-            self.action_delay = find_action_delay(data)
         self.refit.learn(self._arrived(data), self._strategy.first_refit)
         self._save(real_steps)
 
-    def state(self) -> dict[str, Any]:
-        """All that `go_on` needs, nested tensors and numbers."""
-        return {"refit": self.refit.state(), "action_delay": self.action_delay}
-
     def go_on(self, state: Mapping[str, Any], real_steps: int) -> None:
-        """Be the model that `state` was of."""
-        self.refit.load_state(state["refit"])
-        self.action_delay = state["action_delay"]
+        """Be the model that `Refit.state` was of."""
+        self.refit.load_state(state)
         self._save(real_steps)
 
     def attach(self, imagined: Simulator) -> None:
@@ -90,16 +83,22 @@ class GrowingModel:
             self._imagined.load_state_dict(self.refit.simulator.state_dict())
 
     def _arrived(self, data: Dataset) -> Dataset:
-        return arrived(data, self.action_delay or 0)
+        return arrived(data, self.action_delay)
 
     def _save(self, real_steps: int) -> None:
         """Write the checkpoint; nobody has judged it."""
         refit = self.refit
         name = refit.simulator.spec.name
+        late = ""
+        if self.action_delay:
+            late = (
+                f" It was told actions as they arrived, {self.action_delay} control steps after "
+                "they were chosen: step it with action_delay= that many."
+            )
         card = (
             f"# {name}: a model under training\n\nLearned from {real_steps} real steps by the "
             f"preset `{refit.preset.name}`, {refit.steps} optimiser steps; not judged on episodes "
-            "of its own. `mosim-gym evaluate` does.\n"
+            f"of its own. `mosim-gym evaluate` does.{late}\n"
         )
         provenance = {
             "command": "train_in_rounds",

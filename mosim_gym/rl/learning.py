@@ -118,12 +118,15 @@ class Judges:
     Attributes:
         env_id: of the task.
         world: options of the environment trained on.
-        reality: makes an environment to judge in that is another than true physics of the task.
+        reality: makes an environment to judge in that is another than true physics of the task;
+            its starts are its own.
+        action_delay: of true physics, where that is reality.
     """
 
     env_id: str
     world: dict[str, Any]
     reality: Callable[[], gym.Env[Any, Any]] | None = None
+    action_delay: int = 0
 
     def both(self, agent: Agent, episodes: int, seed: int) -> tuple[Float64Array, Float64Array]:
         """Returns in reality and in the environment trained on, ``(episodes,)`` each."""
@@ -136,7 +139,12 @@ class Judges:
     def _real(self, agent: Agent, episodes: int, seed: int) -> Float64Array:
         if self.reality is None:
             return evaluate_agent(
-                agent, self.env_id, episodes=episodes, seed=seed, dynamics="mujoco"
+                agent,
+                self.env_id,
+                episodes=episodes,
+                seed=seed,
+                dynamics="mujoco",
+                action_delay=self.action_delay,
             )
         env = self.reality()
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mosim_gym.articulated.description import describe
+from mosim_gym.articulated.description import Description, describe
 from mosim_gym.errors import MosimError
 from mosim_gym.fit.presets import CONTACT, DEFAULT, Preset, get_preset
 from mosim_gym.registration import TaskRow, find_env
@@ -95,22 +95,29 @@ def make_plan(
     if isinstance(strategy, str):
         named = model.name if isinstance(model, Preset) else model
         strategy = find_strategy(strategy, named, row.name, algorithm)
-    check_numbers(row, strategy, real_steps, dynamics)
-    preset = model if isinstance(model, Preset) else _recipe(model or strategy.model, row)
+    check_numbers(row, strategy, real_steps, dynamics, action_delay)
+    preset = _recipe(model or strategy.model, row)
     return Plan(row, algorithm, strategy, preset, real_steps, dynamics, action_delay, seed)
 
 
-def _recipe(model: str | None, row: TaskRow) -> Preset:
-    """The preset of that name, told the geometry of the task's body where it wants to know.
+def _recipe(model: str | Preset | None, row: TaskRow) -> Preset:
+    """The preset, told the geometry of the task's body where it wants to know and does not yet.
 
-    Without a name, a network: shown where the body touches what never moves, if that is known.
+    Without one, a network: shown where the body touches what never moves, if that is known.
     """
     body = model_of(row.domain, row.task)
     if model is None:
         try:
-            touches = len(describe(body).pairs) > 0
+            model = CONTACT if _meets_ground(describe(body)) else DEFAULT
         except MosimError:  # something of it is not covered
-            touches = False
-        model = CONTACT.name if touches else DEFAULT.name
+            model = DEFAULT
     preset = get_preset(model)
-    return preset.told(describe(body).to_json()) if preset.needs_geometry else preset
+    if preset.needs_geometry and preset.model.geometry is None:
+        return preset.told(describe(body).to_json())
+    return preset
+
+
+def _meets_ground(description: Description) -> bool:
+    """Whether any pair of geoms that can touch has one that never moves."""
+    bodies, pairs = description.tree.geoms.body, description.pairs
+    return any((description.weld[bodies[geom]] == 0).any() for geom in (pairs.geom1, pairs.geom2))

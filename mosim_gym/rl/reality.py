@@ -73,7 +73,7 @@ class Reality:
 
         Args:
             env: reports its states (``mosim/state``) and its body (``robot``).
-            folder: of the dataset; new.
+            folder: of the dataset; new, or that of an earlier run, which is counted.
             policy: what will act, for the metadata.
             seed: of the episodes.
             substeps: record physics steps too.
@@ -90,7 +90,8 @@ class Reality:
         self._folder, self._seed = folder, seed
         self._observation: Any = None
         self._return = 0.0
-        self.steps = 0
+        # What an earlier run left in the folder was taken, too.
+        self.steps = self.dataset().n_steps if self.has_episodes else 0
         self.returns: list[float] = []
 
     def random_policy(self) -> Choose:
@@ -142,10 +143,20 @@ class Reality:
         """All whole episodes so far; `before` is an older answer, whose arrays are used again."""
         return Dataset.open(self._folder) if before is None else before.again()
 
-    def go_on(self, steps: int, returns: Sequence[float]) -> None:
-        """Count on from an earlier run in this folder; what it took after that counts, too."""
-        recorded = self.dataset().n_steps if self._env.next_index else 0
-        self.steps, self.returns = max(steps, recorded), list(returns)
+    @property
+    def has_episodes(self) -> bool:
+        """Whether any episode has been written."""
+        return self._env.next_index > 0
+
+    def go_on(self, steps: int, returns: Sequence[float]) -> bool:
+        """Count on from an earlier state of this folder.
+
+        Returns:
+            Whether more was recorded than that state knew of; it counts, too.
+        """
+        more = self.steps > steps
+        self.steps, self.returns = max(steps, self.steps), list(returns)
+        return more
 
     def close(self) -> None:
         """Write the running episode, close the environment."""

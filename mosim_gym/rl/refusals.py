@@ -13,11 +13,15 @@ from mosim_gym.fit.resume import differences
 from mosim_gym.registration import TaskRow
 from mosim_gym.rl.strategies import Strategy
 
+#: File of a run's settings in its folder.
+CONFIG = "config.json"
 #: Settings that say where and how a run was judged and made, not what it is.
 _BESIDES = "environment"
 
 
-def check_numbers(row: TaskRow, turns: Strategy, real_steps: int, dynamics: str) -> None:
+def check_numbers(
+    row: TaskRow, turns: Strategy, real_steps: int, dynamics: str, action_delay: int | None
+) -> None:
     """Raise if these settings lead nowhere."""
     if dynamics not in ("learned", "mujoco"):
         raise MosimError(f"dynamics is {dynamics!r}; expected learned or mujoco.")
@@ -25,6 +29,13 @@ def check_numbers(row: TaskRow, turns: Strategy, real_steps: int, dynamics: str)
         raise MosimError(
             f"real_steps is {real_steps}; expected more than the {turns.first_steps} steps that "
             f"{turns.name} takes before its first fit."
+        )
+    if action_delay is not None and (
+        isinstance(action_delay, bool) or not isinstance(action_delay, int) or action_delay < 0
+    ):
+        raise MosimError(
+            f"action_delay is {action_delay!r}; expected a whole number of 0 or more, or None to "
+            "find out."
         )
     limit = row.max_episode_steps
     if limit is None or limit > turns.first_steps:
@@ -37,10 +48,20 @@ def check_numbers(row: TaskRow, turns: Strategy, real_steps: int, dynamics: str)
 
 def check_reality(env: gym.Env[Any, Any], row: TaskRow) -> None:
     """Raise if what is seen there is not what is imagined."""
-    if env.has_wrapper_attr("robot") and env.get_wrapper_attr("robot").touch:
+    robot = env.get_wrapper_attr("robot") if env.has_wrapper_attr("robot") else None
+    if robot is not None and robot.touch:
         raise MosimError(
             f"{row.env_id} observes touch sensors, which a model learned on the way does not tell "
             'yet. Fit one that does (mosim-gym learn) and train with strategy="zero_shot".'
+        )
+    expected_body = (row.body.fingerprint, row.body.n_substeps)
+    if robot is not None and (robot.fingerprint, robot.n_substeps) != expected_body:
+        raise MosimError(
+            f"Reality is a {robot.name} with fingerprint {robot.fingerprint} and "
+            f"{robot.n_substeps} physics steps a control step; {row.env_id} has "
+            f"{row.body.fingerprint} and {row.body.n_substeps}. A real body that is not quite the "
+            "task's says that it is: let the environment's `robot` be that of gym.make"
+            f'("{row.env_id}", dynamics="mujoco").'
         )
     ours = gym.make(row.env_id, dynamics="mujoco")
     try:
@@ -55,14 +76,17 @@ def check_reality(env: gym.Env[Any, Any], row: TaskRow) -> None:
         ours.close()
 
 
-def check_same_run(file: Path, settings: dict[str, Any]) -> None:
-    """Raise if the run of this ``config.json`` is another."""
-    there = json.loads(file.read_text())
+def check_same_run(folder: Path, settings: dict[str, Any]) -> None:
+    """Raise if the run in this folder is another, or finished."""
+    there = json.loads((folder / CONFIG).read_text())
     there.pop(_BESIDES, None)
     now = {name: value for name, value in settings.items() if name != _BESIDES}
     differ = differences("", there, now)
     if differ:
         raise MosimError(
-            f"The run in {file.parent} has other settings: {', '.join(differ)}. Resume it with its "
+            f"The run in {folder} has other settings: {', '.join(differ)}. Resume it with its "
             "own, or give another --out."
         )
+    result = folder / "result.json"
+    if result.exists() and not json.loads(result.read_text())["interrupted"]:
+        raise MosimError(f"The run in {folder} is finished; give another --out for a new one.")

@@ -25,7 +25,8 @@ class TrainResult:
         updates: gradient updates.
         seconds: wall time of training, the judgements of the curve included.
         returns_real: of the final judgement in true physics, ``(episodes,)``.
-        returns_model: the same in the environment trained on, from the same starts.
+        returns_model: the same in the environment trained on, from the same starts (where reality
+            is a user's own, from those of true physics).
         curve: the judgements during training.
         interrupted: whether Ctrl-C ended it early.
     """

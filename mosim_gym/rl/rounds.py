@@ -52,6 +52,9 @@ class Rounds(BaseCallback):
     def _on_training_start(self) -> None:
         before = self.rounds[-1].seconds if self.rounds else 0.0
         self._start = time.perf_counter() - before
+        if self.rounds:
+            # Of a run that goes on: what came after its state was written does not count.
+            write_rows(self.folder / "rounds.csv", self.rounds)
 
     def _on_step(self) -> bool:
         if self.n_calls % self._every == 0 and self.reality.steps < self.budget:

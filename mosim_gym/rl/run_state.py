@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from mosim_gym.errors import CheckpointError
 from mosim_gym.fit.resume import read_state, write_state
 from mosim_gym.rl.callbacks import CurvePoint
 from mosim_gym.rl.growing_model import GrowingModel
@@ -42,12 +44,14 @@ class RunState:
         agent: OffPolicyAlgorithm,
         reality: Reality,
         model: GrowingModel | None,
+        action_delay: int,
         rounds: Sequence[Round],
         curve: Sequence[CurvePoint],
     ) -> None:
         """Write where a run stands; what was there before is replaced as a whole."""
         buffer = agent.replay_buffer
         assert isinstance(buffer, MixedReplayBuffer)
+        filled = buffer.buffer_size if buffer.full else buffer.pos
         real = self.file.with_name(f"real-{reality.steps}.npz")
         buffer.real.save(real)
         name, keys, *rest = np.random.get_state(legacy=True)
@@ -61,11 +65,12 @@ class RunState:
             "imagined": {
                 "pos": buffer.pos,
                 "full": buffer.full,
-                "arrays": {key: torch.from_numpy(getattr(buffer, key)) for key in _ARRAYS},
+                "arrays": {key: torch.from_numpy(getattr(buffer, key)[:filled]) for key in _ARRAYS},
             },
             "real": real.name,
             "reality": {"steps": reality.steps, "returns": list(reality.returns)},
-            "model": None if model is None else model.state(),
+            "action_delay": action_delay,
+            "model": None if model is None else model.refit.state(),
             "rounds": [asdict(item) for item in rounds],
             "curve": [asdict(point) for point in curve],
             "torch": torch.get_rng_state(),
@@ -82,7 +87,18 @@ class RunState:
         Raises:
             CheckpointError: if the file is damaged or foreign.
         """
-        return Past(self.file.parent, read_state(self.file))
+        try:
+            return Past(self.file.parent, read_state(self.file))
+        except (CheckpointError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{self.file} is not the state of an unfinished run: {error!r}. What was recorded "
+                f"is in {self.file.parent / 'real'}; start afresh with another --out."
+            ) from error
+
+    def remove(self) -> None:
+        """Delete what only an unfinished run needs."""
+        for file in (self.file, *self.file.parent.glob("real-*.npz")):
+            file.unlink(missing_ok=True)
 
 
 class Past:
@@ -95,18 +111,26 @@ class Past:
 
     def __init__(self, folder: Path, state: dict[str, Any]) -> None:
         """See the class."""
-        self._folder, self._state = folder, state
+        self._folder, self._state, self._more = folder, state, False
         self.rounds = [Round(**row) for row in state["rounds"]]
         self.curve = [CurvePoint(**point) for point in state["curve"]]
 
-    def restore_reality(
-        self, reality: Reality, seen: RealReplayBuffer, model: GrowingModel | None
-    ) -> None:
-        """Let the counts, what was seen, and the model of it go on."""
+    def restore_reality(self, reality: Reality, seen: RealReplayBuffer) -> int:
+        """Let the counts and what was seen go on.
+
+        Returns:
+            Control steps that actions take to arrive.
+        """
         seen.load(self._folder / self._state["real"])
-        reality.go_on(**self._state["reality"])
-        if model is not None:
-            model.go_on(self._state["model"], reality.steps)
+        _cut(seen)
+        self._more = reality.go_on(**self._state["reality"])
+        return int(self._state["action_delay"])
+
+    def restore_model(self, model: GrowingModel, reality: Reality) -> None:
+        """Let a model go on, and learn from what was recorded since it was written."""
+        model.go_on(self._state["model"], reality.steps)
+        if self._more:
+            model.learn(reality.dataset(), reality.steps)
 
     def restore_agent(self, agent: OffPolicyAlgorithm) -> None:
         """Let a new agent go on as the one that was written, its imagined transitions included."""
@@ -121,8 +145,16 @@ class Past:
         assert isinstance(buffer, MixedReplayBuffer)
         imagined = state["imagined"]
         for key, value in imagined["arrays"].items():
-            getattr(buffer, key)[:] = value.numpy()
+            getattr(buffer, key)[: len(value)] = value.numpy()
         buffer.pos, buffer.full = imagined["pos"], imagined["full"]
+        _cut(buffer)
         torch.set_rng_state(state["torch"])
         name, keys, *rest = state["numpy"]
         np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+
+
+def _cut(buffer: ReplayBuffer) -> None:
+    """End the episodes that were running: what comes next begins anew."""
+    if buffer.size():
+        last = (buffer.pos - 1) % buffer.buffer_size
+        buffer.timeouts[last] = np.where(buffer.dones[last] > 0, buffer.timeouts[last], 1)

@@ -111,6 +111,17 @@ def test_a_strategy_can_be_named_from_the_front_door(tmp_path: Path) -> None:
         )
     with pytest.raises(MosimError, match="dynamics is 'true'; expected learned or mujoco"):
         train_agent(ENV_ID, strategy=TURNS, real_steps=9_000, dynamics="true")
+    for wrong in (-1, 1.5, True):
+        with pytest.raises(MosimError, match="action_delay is .* expected a whole number of 0"):
+            train_in_rounds(ENV_ID, strategy=TURNS, real_steps=9_000, action_delay=wrong)
+    with pytest.raises(MosimError, match="Reality is a cartpole with fingerprint"):
+        train_in_rounds(
+            ENV_ID,
+            strategy=TURNS,
+            real_steps=9_000,
+            reality=lambda: gym.make("MoSim/cartpole-swingup-v0", dynamics="mujoco"),
+            out=tmp_path / "run",
+        )
     short = dataclasses.replace(TURNS, first_steps=500)
     with pytest.raises(MosimError, match="takes 1000 steps, the first fit comes after 500"):
         train_in_rounds(ENV_ID, strategy=short, real_steps=9_000, out=tmp_path / "run")

@@ -14,19 +14,18 @@ from mosim_gym.rl.reality import Reality
 from tests.rl.turns import ENV_ID, TURNS
 
 
-def test_a_delay_is_found_and_the_model_learns_what_acted(tmp_path: Path) -> None:
+def test_a_model_learns_from_actions_as_they_arrived(tmp_path: Path) -> None:
     env = gym.make(ENV_ID, dynamics="mujoco", action_delay=2)
     reality = Reality(env, tmp_path / "real", policy="tiny", seed=0, substeps=False)
     buffer = reality.make_buffer(1_000)
     reality.act(1_000, reality.random_policy(), buffer)
-    growing = GrowingModel(reality.robot, LAGRANGIAN, TURNS, 0, tmp_path, action_delay=None)
+    growing = GrowingModel(reality.robot, LAGRANGIAN, TURNS, 0, tmp_path, action_delay=2)
     growing.begin(reality.dataset(), reality.steps)
-    assert growing.action_delay == 2
     assert growing.error(reality.dataset()) < 1e-12
     assert load_checkpoint(growing.path).provenance["action_delay"] == 2
-    again = GrowingModel(reality.robot, LAGRANGIAN, TURNS, 1, tmp_path, action_delay=None)
-    again.go_on(growing.state(), reality.steps)
-    assert again.action_delay == 2
+    assert "2 control steps after" in (growing.path / "CARD.md").read_text()
+    again = GrowingModel(reality.robot, LAGRANGIAN, TURNS, 1, tmp_path, action_delay=2)
+    again.go_on(growing.refit.state(), reality.steps)
     assert again.error(reality.dataset()) == growing.error(reality.dataset())
     reality.close()
 

@@ -63,10 +63,35 @@ def test_a_run_that_broke_off_goes_on(tmp_path: Path) -> None:
     assert result.updates == 3 * 10 * 2 - 2
     with (tmp_path / "run" / "rounds.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [(r["real_steps"], r["model_updates"]) for r in rows] == [("3000", "27"), ("4000", "29")]
+    # The 500 steps after the last state were learned from at once.
+    assert [(r["real_steps"], r["model_updates"]) for r in rows] == [("3000", "27"), ("4000", "31")]
     assert float(rows[1]["seconds"]) > float(rows[0]["seconds"])
     assert [point.real_steps for point in result.curve] == [4_000]
-    assert [path.name for path in (tmp_path / "run").glob("real-*.npz")] == ["real-4000.npz"]
+    # Nothing is left to go on from, and what is finished stays as it is.
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert not any(name.startswith(("state", "real-")) for name in left)
+    with pytest.raises(MosimError, match="is finished; give another --out"):
+        train_in_rounds(ENV_ID, resume=True, **how)
+
+
+def test_real_steps_before_the_first_fit_are_kept(tmp_path: Path) -> None:
+    how: dict[str, Any] = {
+        "strategy": TURNS,
+        "real_steps": 3_000,
+        "out": tmp_path / "run",
+        "resume": True,
+        "judgements": 1,
+        "curve_episodes": 1,
+        "final_episodes": 1,
+        "progress": False,
+    }
+    with pytest.raises(RuntimeError, match="the real system failed"):
+        breaks = Breaks(gym.make(ENV_ID, dynamics="mujoco"), at=1_500)
+        train_in_rounds(ENV_ID, reality=lambda: breaks, **how)
+    assert not RunState(tmp_path / "run").file.exists()
+    result = train_in_rounds(ENV_ID, **how)
+    # 1,500 of before, a round's worth for the agent's buffer, and what was left of the budget.
+    assert result.real_steps == 3_000 and Dataset.open(tmp_path / "run" / "real").n_steps == 3_000
 
 
 def test_an_agent_goes_on_as_the_one_that_was_written(tmp_path: Path) -> None:
@@ -89,7 +114,7 @@ def test_an_agent_goes_on_as_the_one_that_was_written(tmp_path: Path) -> None:
     first, second = make(0), make(1)
     first.learn(32)
     state = RunState(tmp_path)
-    state.write(first, reality, None, [], [])
+    state.write(first, reality, None, 0, [], [])
     first.train(3, batch_size=8)
     state.read().restore_agent(second)
     second.learn(0, reset_num_timesteps=False)
