@@ -109,6 +109,7 @@ def _write(new: Path, uncertainty: Uncertainty, members: int, weights: str) -> N
         "schema_version": SCHEMA_VERSION,
         "weights": weights,
         "members": members,
+        "member_weights": [digest(folder) for folder in members_in(new)],
         "density": density.config.to_json(),
         "made_from": dict(uncertainty.facts),
     }
@@ -136,7 +137,7 @@ def load_uncertainty(path: Path, device: torch.device | str = "cpu") -> Uncertai
     """What the checkpoint in folder `path` knows of it; ``None`` if it was never calibrated.
 
     Raises:
-        CheckpointError: if it is damaged, a newer version wrote it, or the model was changed since.
+        CheckpointError: if it is damaged, a newer version wrote it, or a member was changed since.
     """
     if not (path / FACTS).is_file():
         return None
@@ -150,10 +151,7 @@ def load_uncertainty(path: Path, device: torch.device | str = "cpu") -> Uncertai
                 f"{path / FACTS} has schema_version {version!r}; this version of mosim_gym reads "
                 f"{SCHEMA_VERSION}. Install the version that wrote it. Or: {remake}"
             )
-        if facts["weights"] != digest(path):
-            raise CheckpointError(
-                f"{path / FACTS} was made for other weights than those beside it. {remake}"
-            )
+        _require_unchanged(path, facts, remake)
         tensors = load_file(path / TENSORS, device=str(device))
         density = Density(read_summary(path).spec, DensityConfig(**facts["density"]))
         density.load_state_dict(_below("density.", tensors))
@@ -176,6 +174,25 @@ def load_uncertainty(path: Path, device: torch.device | str = "cpu") -> Uncertai
             f"{path / FACTS} and {TENSORS} beside it do not tell an uncertainty: {error!r}. "
             f"{remake}"
         ) from error
+
+
+def _require_unchanged(path: Path, facts: Mapping[str, Any], remake: str) -> None:
+    if facts["weights"] != digest(path):
+        raise CheckpointError(
+            f"{path / FACTS} was made for other weights than those beside it. {remake}"
+        )
+    # Files of earlier versions hold no digests of the others: these are taken as they are.
+    for k, made_for in enumerate(facts.get("member_weights", ()), 1):
+        folder = path / f"{MEMBER}{k}"
+        if not (folder / WEIGHTS).is_file():
+            raise CheckpointError(
+                f"{path / FACTS} was made with a member {folder}, where there is no {WEIGHTS} "
+                f"now. Put it back. Or: {remake}"
+            )
+        if made_for != digest(folder):
+            raise CheckpointError(
+                f"{path / FACTS} was made for other weights than those in {folder}. {remake}"
+            )
 
 
 def digest(path: Path) -> str:

@@ -184,6 +184,23 @@ def test_damaged_and_stale_files_are_told(model, motion, tmp_path):
         load_uncertainty(model)
 
 
+def test_members_that_were_changed_are_told(ensemble, tmp_path):
+    other = member(tmp_path / "other", point_mass(1), seed=9)
+    shutil.copy(other / "model.safetensors", ensemble / "member-2" / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"for other weights than those in .*member-2\."):
+        load_uncertainty(ensemble)
+    shutil.rmtree(ensemble / "member-2")
+    with pytest.raises(CheckpointError, match="member-2, where there is no .*Make it again"):
+        load_uncertainty(ensemble)
+
+
+def test_members_of_files_without_their_digests_are_taken_as_they_are(ensemble):
+    facts = json.loads((ensemble / "uncertainty.json").read_text())
+    assert len(facts.pop("member_weights")) == 2
+    (ensemble / "uncertainty.json").write_text(json.dumps(facts))
+    assert len(load_uncertainty(ensemble).disagreement.ensemble) == 3
+
+
 def test_how_to_make_it_again_names_the_members(ensemble):
     (ensemble / "uncertainty.safetensors").unlink()
     again = f"calibrate {ensemble} --data DATASET " + " ".join(
