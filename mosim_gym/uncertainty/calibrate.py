@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 import torch
@@ -13,7 +14,8 @@ from mosim_gym.data.batches import Transitions
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.dynamics.catalogue import find_checkpoint, list_checkpoints
 from mosim_gym.dynamics.checkpoint import load_checkpoint, replacing, require_replaceable
-from mosim_gym.errors import CheckpointError
+from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.errors import CheckpointError, MosimError
 from mosim_gym.types import State
 from mosim_gym.uncertainty.calibration import Calibration, Score
 from mosim_gym.uncertainty.density import DensityConfig, fit_density
@@ -64,7 +66,8 @@ def calibrate(
         The folder written to.
 
     Raises:
-        MosimError: if data or members are of another body, or members differ in shape.
+        MosimError: if data or members are of another body, or members differ in shape or two of
+            them in nothing at all.
         CheckpointError: for a shipped checkpoint without `out`, for an `out` that would replace
             what is read from, and if it cannot be written; what was there is kept.
     """
@@ -88,6 +91,7 @@ def calibrate(
     if folders:
         models = [model.simulator, *(load_checkpoint(path).simulator for path in folders)]
         disagreement = Disagreement(models, increment_scale(train.state, train.next_state))
+        _require_different(models, (source, *folders))
         spread = Spread(disagreement, state_scale(train.state, spec))
     density = fit_density(
         spec, _pairs(train), _pairs(stop), config=config, seed=seed, progress=progress
@@ -124,6 +128,18 @@ def disagreements(disagreement: Disagreement, state: State, action: Tensor) -> T
 
 def _pairs(data: Transitions) -> tuple[State, Tensor]:
     return data.state, data.action
+
+
+def _require_different(models: Sequence[Simulator], folders: Sequence[Path]) -> None:
+    """Raise if two members are one: those never part, whatever they are asked."""
+    weights = [model.state_dict() for model in models]
+    for k, j in combinations(range(len(models)), 2):
+        if all(torch.equal(value, weights[j][name]) for name, value in weights[k].items()):
+            raise MosimError(
+                f"The members {folders[k]} and {folders[j]} have the same weights, so that they "
+                "never disagree. Expected models fitted apart, by: mosim-gym fit DATASET "
+                "--members 4 --out MODEL. Leave one of the two out."
+            )
 
 
 def _target(source: Path, out: str | Path | None, folders: tuple[Path, ...], keep: bool) -> Path:

@@ -164,6 +164,18 @@ def test_what_cannot_be_calibrated(model, motion, tmp_path):
     assert load_uncertainty(model) is None
 
 
+def test_members_that_are_one(model, motion, tmp_path):
+    one, other = (member(tmp_path / name, point_mass(1), seed=1) for name in ("one", "other"))
+    for members, named in (
+        ([model], "model-0 and .*model-0"),
+        ([one, one], "one and .*one"),
+        ([one, other], "one and .*other"),
+    ):
+        with pytest.raises(MosimError, match=f"{named} have the same weights.*Leave one"):
+            quick(model, motion, members=members)
+    assert load_uncertainty(model) is None
+
+
 def test_damaged_and_stale_files_are_told(model, motion, tmp_path):
     quick(model, motion)
     facts = model / "uncertainty.json"

@@ -64,7 +64,7 @@ def test_what_the_penalty_costs():
     assert found[4] == found[5] == -1
 
 
-def test_members_that_never_disagree_cost_nothing_until_they_do():
+def test_where_all_held_out_scores_are_one_the_penalty_is_a_step():
     calibration = Calibration(np.zeros(10))
     assert calibration.penalty(np.array([0.0, 1e-3]), 0.99).tolist() == [-0.5, -1.0]
     assert calibration.exceeds(np.array([0.0, 1e-12]), 0.99).tolist() == [False, True]
