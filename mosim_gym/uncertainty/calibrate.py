@@ -96,11 +96,12 @@ def calibrate(
     density = fit_density(
         spec, _pairs(train), _pairs(stop), config=config, seed=seed, progress=progress
     )
-    scores = {Score.DENSITY: Calibration(density.scores(*_pairs(judged)).numpy())}
+    scores = {Score.DENSITY: Calibration(density.scores(*_pairs(judged)).numpy(), Score.DENSITY)}
     if disagreement is not None and spread is not None:
         found = disagreements(disagreement, *_pairs(judged))
-        scores[Score.DISAGREEMENT] = Calibration(found.numpy())
-        scores[Score.SPREAD] = Calibration(spread.along(fresh.windows(rollout)).numpy())
+        scores[Score.DISAGREEMENT] = Calibration(found.numpy(), Score.DISAGREEMENT)
+        found = spread.along(fresh.windows(rollout))
+        scores[Score.SPREAD] = Calibration(found.numpy(), Score.SPREAD)
     facts = {
         "episodes": len(recorded),
         "held_out_steps": len(judged),

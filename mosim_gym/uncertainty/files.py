@@ -165,7 +165,7 @@ def load_uncertainty(path: Path, device: torch.device | str = "cpu") -> Uncertai
             disagreement = Disagreement(models, tensors["increment_scale"])
             spread = Spread(disagreement, tensors["state_scale"])
         scores = _below("scores.", tensors)
-        calibrations = {Score(k): Calibration(v.cpu().numpy()) for k, v in scores.items()}
+        calibrations = {Score(k): Calibration(v.cpu().numpy(), Score(k)) for k, v in scores.items()}
         return Uncertainty(density, disagreement, spread, calibrations, facts["made_from"])
     except CheckpointError:
         raise

@@ -149,6 +149,12 @@ def test_fresh_motion_calibrates(model, motion, tmp_path):
     assert found.facts["held_out"] == "fresh motion"
 
 
+def test_motion_too_far_from_the_data_is_not_blamed_on_the_model(model, motion, tmp_path):
+    wild = random_motion(tmp_path / "wild", point_mass(1), episodes=1, speed=1e50)
+    with pytest.raises(MosimError, match="density: 40 held-out scores .* The model has no part"):
+        quick(model, motion, held_out=wild)
+
+
 def test_what_cannot_be_calibrated(model, motion, tmp_path):
     other = member(tmp_path / "heavy", point_mass(1, name="heavy"))
     with pytest.raises(MosimError, match=r"The data in .*heavy"):
