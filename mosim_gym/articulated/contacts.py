@@ -129,7 +129,7 @@ class _Group:
     ) -> None:
         tree, pairs, options = description.tree, description.pairs, description.options
         geom1, geom2 = pairs.geom1[rows], pairs.geom2[rows]
-        self._geometry = Geometry(tree.geoms, geom1, geom2)
+        self._geometry = Geometry(tree, geom1, geom2)
         candidates = self._geometry.pair
         body1 = tree.geoms.body[geom1][candidates]
         body2 = tree.geoms.body[geom2][candidates]

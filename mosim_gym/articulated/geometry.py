@@ -24,7 +24,7 @@ from mosim_gym.articulated.shapes import (
     Touch,
 )
 from mosim_gym.robots.poses import Poses, cross
-from mosim_gym.robots.tree import Geoms, IntArray
+from mosim_gym.robots.tree import IntArray, Tree
 
 _Shapes = tuple[int, int]
 _FAMILIES: dict[_Shapes, tuple[type[Family], int]] = {
@@ -48,24 +48,25 @@ class Geometry:
         pair: which of the pairs each candidate belongs to, ``(k,)``.
     """
 
-    def __init__(self, geoms: Geoms, geom1: IntArray, geom2: IntArray) -> None:
+    def __init__(self, tree: Tree, geom1: IntArray, geom2: IntArray) -> None:
         """Sort the pairs by shape.
 
         Args:
-            geoms: all geoms; planes do not move.
+            tree: with all geoms; planes do not move.
             geom1: first geom of each pair, the lower of the two in mjtGeom, ``(npair,)``.
             geom2: second geom, ``(npair,)``.
 
         Raises:
             KeyError: if two shapes are not in `CONTACTS`.
         """
-        shapes = list(zip(geoms.shape[geom1].tolist(), geoms.shape[geom2].tolist(), strict=True))
+        shape = tree.geoms.shape
+        shapes = list(zip(shape[geom1].tolist(), shape[geom2].tolist(), strict=True))
         pairs = [np.zeros(0, np.int64)]
         self._families: list[Family] = []
         for two in dict.fromkeys(shapes):
             rows = np.array([i for i, other in enumerate(shapes) if other == two], np.int64)
             family, contacts = _FAMILIES[two]
-            self._families.append(family(geoms, geom1[rows], geom2[rows]))
+            self._families.append(family(tree, geom1[rows], geom2[rows]))
             pairs += [rows] * contacts
         self.pair: IntArray = np.concatenate(pairs)
 

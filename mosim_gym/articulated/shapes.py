@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mosim_gym.articulated.planes import planes_of
 from mosim_gym.articulated.segments import dot, nearest_of_two, nearest_to_point, unit
 from mosim_gym.robots.frames import rotation_of
 from mosim_gym.robots.poses import Constants, Poses, cross
-from mosim_gym.robots.tree import Geoms, IntArray
+from mosim_gym.robots.tree import Geoms, IntArray, Tree
 
 #: Of each two opposite corners of a box, one.
 _CORNERS = ((1.0, 1.0, 1.0), (1.0, 1.0, -1.0), (1.0, -1.0, 1.0), (-1.0, 1.0, 1.0))
@@ -55,15 +56,15 @@ class Touch(NamedTuple):
 class Family:
     """Pairs of the same two shapes."""
 
-    def __init__(self, geoms: Geoms, geom1: IntArray, geom2: IntArray) -> None:
+    def __init__(self, tree: Tree, geom1: IntArray, geom2: IntArray) -> None:
         """Keep what is fixed of both sides.
 
         Args:
-            geoms: all geoms.
+            tree: with all geoms.
             geom1: first geom of each pair, ``(k,)``.
             geom2: second geom, ``(k,)``.
         """
-        self.one, self.two = _Placed(geoms, geom1), _Placed(geoms, geom2)
+        self.one, self.two = _Placed(tree.geoms, geom1), _Placed(tree.geoms, geom2)
 
     def __call__(self, poses: Poses) -> Iterator[Touch]:
         """One contact of every pair, then another of every pair, and so on."""
@@ -104,11 +105,10 @@ class _Placed:
 class _OnPlane(Family):
     """Shapes on planes: the first geom does not move."""
 
-    def __init__(self, geoms: Geoms, geom1: IntArray, geom2: IntArray) -> None:
-        super().__init__(geoms, geom1, geom2)
-        normal = np.array([rotation_of(geoms.quaternion[row])[:, 2] for row in geom1])
-        level = (normal * geoms.position[geom1]).sum(1, keepdims=True)
-        self._plane = Constants(normal[..., None], level)
+    def __init__(self, tree: Tree, geom1: IntArray, geom2: IntArray) -> None:
+        super().__init__(tree, geom1, geom2)
+        normal, level = planes_of(tree, geom1)
+        self._plane = Constants(normal[..., None], level[:, None])
 
     def normal(self, like: Tensor) -> Tensor:
         """Normals of the planes, ``(k, 3, 1)``."""

@@ -16,7 +16,10 @@ def calibrate_command(
     data: Annotated[Path, typer.Option(help="The dataset it was trained on.")],
     members: Annotated[
         list[str] | None,
-        typer.Option(help="Another member of its ensemble, such as MODEL-1; repeat it."),
+        typer.Option(
+            help="Another member of its ensemble, such as MODEL-1; repeat it. "
+            "By default those that MODEL has already."
+        ),
     ] = None,
     held_out: Annotated[
         Path | None,
@@ -40,7 +43,7 @@ def calibrate_command(
     path = calibrate(
         model,
         data,
-        members=members or (),
+        members=members or None,
         held_out=held_out,
         out=out,
         rollout=rollout,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mosim_gym.articulated.description import Description
 from mosim_gym.articulated.geometry import Geometry
+from mosim_gym.articulated.planes import planes_of
 from mosim_gym.articulated.segments import dot
 from mosim_gym.articulated.shapes import Shape
 from mosim_gym.errors import MosimError
@@ -65,7 +66,7 @@ class SpatialApproaches:
         """Find the pairs of which one geom moves."""
         tree = description.tree
         geom1, geom2, first_moves = _pairs(description)
-        self._geometry = Geometry(tree.geoms, geom1, geom2)
+        self._geometry = Geometry(tree, geom1, geom2)
         self._kinematics = Kinematics(tree)
         body = tree.geoms.body[np.where(first_moves, geom1, geom2)][self._geometry.pair]
         away = np.where(first_moves, -1.0, 1.0)[self._geometry.pair]
@@ -110,8 +111,9 @@ class PlanarApproaches:
         axes = list(plane.value)
         balls: list[tuple[int, Float64Array]] = []
         normals, levels, radii = [], [], []
-        for floor, shape in zip(floors.tolist(), shapes.tolist(), strict=True):
-            kind, normal = geoms.shape[shape], rotation_of(geoms.quaternion[floor])[:, 2]
+        planes = zip(*planes_of(tree, floors), strict=True)
+        for floor, shape, (normal, level) in zip(floors, shapes, planes, strict=True):
+            kind = geoms.shape[shape]
             flat = np.isclose(np.linalg.norm(normal[axes]), 1)
             if geoms.shape[floor] != Shape.PLANE or not flat:
                 raise MosimError("Something that it meets is not upright in the plane.")
@@ -122,7 +124,7 @@ class PlanarApproaches:
             for side in (1.0, -1.0) if kind == Shape.CAPSULE else (0.0,):
                 balls.append((int(geoms.body[shape]), geoms.position[shape] + side * arm))
                 normals.append(normal[axes])
-                levels.append(normal @ geoms.position[floor] + geoms.size[shape, 0])
+                levels.append(level + geoms.size[shape, 0])
                 radii.append(geoms.size[shape, 0])
         if not balls:
             raise MosimError("It meets nothing.")

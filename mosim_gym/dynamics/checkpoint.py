@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,7 @@ def save_checkpoint(
         "provenance": dict(provenance),
     }
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _scratch_beside(path) as folder:
-            scratch = Path(folder)
-            # Made and written by ordinary calls, so that the user's umask says who may read.
-            new = scratch / "new"
-            new.mkdir()
+        with replacing(path) as new:
             tensors = {k: v.detach().cpu().contiguous() for k, v in simulator.state_dict().items()}
             (new / WEIGHTS).write_bytes(save(tensors))
             text = json.dumps(fields, indent=1, sort_keys=True, allow_nan=False)
@@ -87,7 +83,6 @@ def save_checkpoint(
             (new / CARD).write_text(card, encoding="utf-8")
             for name, picture in (pictures or {}).items():
                 (new / name).write_bytes(picture)
-            _swap(new, path, scratch / "old")
     except OSError as error:
         raise CheckpointError(
             f"Cannot write a checkpoint to {path}: {error}. What was there is kept; "
@@ -152,6 +147,21 @@ def require_replaceable(path: Path) -> None:
             f"{path} exists and is not a checkpoint; it will not be replaced. "
             "Choose another folder for the checkpoint, or move what is there."
         )
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A folder to fill, which is put in the place of the checkpoint at `path` once it is left.
+
+    If anything goes wrong before, what was there is kept.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _scratch_beside(path) as folder:
+        # Made and written by ordinary calls, so that the user's umask says who may read.
+        new = Path(folder) / "new"
+        new.mkdir()
+        yield new
+        _swap(new, path, Path(folder) / "old")
 
 
 def _scratch_beside(path: Path) -> tempfile.TemporaryDirectory[str]:

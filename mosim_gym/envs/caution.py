@@ -84,11 +84,26 @@ class Caution:
         use: what.
         calibration: what the scores mean.
         quantile: of held-out steps: where to cut, where half the penalty is due.
+
+    Raises:
+        MosimError: if the median held-out step would pay half a penalty too.
     """
 
     use: Use
     calibration: Calibration
     quantile: float
+
+    def __post_init__(self) -> None:
+        """Refuse a penalty that tells nothing apart."""
+        median, threshold = (self.calibration.threshold(q) for q in (0.5, self.quantile))
+        if self.use is Use.PENALTY and threshold <= median:
+            raise MosimError(
+                f'uncertainty="penalty" with uncertainty_quantile={self.quantile}: the score there '
+                f"({threshold:.3g}) is not above that of the median held-out step ({median:.3g}), "
+                "which would pay half a reward too. Expected a quantile above 0.5, such as "
+                f"{DEFAULT_QUANTILE}, and scores that differ there; where they do not, take "
+                "another uncertainty_score or calibrate with other motion or members."
+            )
 
     def cut(self, doubt: Float64Array) -> Array | None:
         """Which rows are to be truncated, ``(n,)`` bool; ``None`` for none ever."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 import torch
@@ -12,13 +13,14 @@ from torch import Tensor
 from mosim_gym.data.batches import Transitions
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.dynamics.catalogue import find_checkpoint, list_checkpoints
-from mosim_gym.dynamics.checkpoint import load_checkpoint, require_replaceable
-from mosim_gym.errors import CheckpointError
+from mosim_gym.dynamics.checkpoint import load_checkpoint, replacing, require_replaceable
+from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.errors import CheckpointError, MosimError
 from mosim_gym.types import State
 from mosim_gym.uncertainty.calibration import Calibration, Score
 from mosim_gym.uncertainty.density import DensityConfig, fit_density
 from mosim_gym.uncertainty.disagreement import Disagreement, increment_scale
-from mosim_gym.uncertainty.files import Uncertainty, save_uncertainty
+from mosim_gym.uncertainty.files import Uncertainty, members_in, save_uncertainty
 from mosim_gym.uncertainty.spread import Spread, state_scale
 
 #: Of the episodes, so many fit the density, say when to stop, and give the held-out scores.
@@ -32,7 +34,7 @@ def calibrate(
     checkpoint: str | Path,
     data: Dataset | str | Path,
     *,
-    members: Sequence[str | Path] = (),
+    members: Sequence[str | Path] | None = None,
     held_out: Dataset | str | Path | None = None,
     out: str | Path | None = None,
     rollout: int = ROLLOUT,
@@ -49,7 +51,8 @@ def calibrate(
     Args:
         checkpoint: a folder, or with `out` a shipped name; its model is member 0.
         data: what it was trained on: three episodes or more, each a control step a row.
-        members: folders of the other members, fitted with the same preset.
+        members: folders of the other members, fitted with the same preset. By default those that
+            the checkpoint has from an earlier time; ``()`` for none.
         held_out: motion that no member was trained on, for calibrating. By default a tenth of the
             episodes of `data`, which the density does not see, but most of which members have
             seen: these then disagree a little less there than on fresh motion.
@@ -63,11 +66,16 @@ def calibrate(
         The folder written to.
 
     Raises:
-        MosimError: if data or members are of another body, or members differ in shape.
-        CheckpointError: for a shipped checkpoint without `out`, and if it cannot be written.
+        MosimError: if data or members are of another body, or members differ in shape or two of
+            them in nothing at all.
+        CheckpointError: for a shipped checkpoint without `out`, for an `out` that would replace
+            what is read from, and if it cannot be written; what was there is kept.
     """
     source = find_checkpoint(checkpoint)
-    target = _target(source, out)
+    folders = members_in(source)
+    if members is not None:
+        folders = tuple(find_checkpoint(member) for member in members)
+    target = _target(source, out, folders, keep=members is None)
     model = load_checkpoint(source)
     spec = model.spec
     recorded = data if isinstance(data, Dataset) else Dataset.open(data)
@@ -79,20 +87,21 @@ def calibrate(
         fresh = held_out if isinstance(held_out, Dataset) else Dataset.open(held_out)
         spec.require_same_body(fresh.spec, f"The held-out data in {fresh.path}")
     judged = fresh.transitions()
-    folders = tuple(find_checkpoint(member) for member in members)
     disagreement = spread = None
     if folders:
         models = [model.simulator, *(load_checkpoint(path).simulator for path in folders)]
         disagreement = Disagreement(models, increment_scale(train.state, train.next_state))
+        _require_different(models, (source, *folders))
         spread = Spread(disagreement, state_scale(train.state, spec))
     density = fit_density(
         spec, _pairs(train), _pairs(stop), config=config, seed=seed, progress=progress
     )
-    scores = {Score.DENSITY: Calibration(density.scores(*_pairs(judged)).numpy())}
+    scores = {Score.DENSITY: Calibration(density.scores(*_pairs(judged)).numpy(), Score.DENSITY)}
     if disagreement is not None and spread is not None:
         found = disagreements(disagreement, *_pairs(judged))
-        scores[Score.DISAGREEMENT] = Calibration(found.numpy())
-        scores[Score.SPREAD] = Calibration(spread.along(fresh.windows(rollout)).numpy())
+        scores[Score.DISAGREEMENT] = Calibration(found.numpy(), Score.DISAGREEMENT)
+        found = spread.along(fresh.windows(rollout))
+        scores[Score.SPREAD] = Calibration(found.numpy(), Score.SPREAD)
     facts = {
         "episodes": len(recorded),
         "held_out_steps": len(judged),
@@ -102,9 +111,11 @@ def calibrate(
         "policy": recorded.metadata.policy,
         "seed": seed,
     }
-    if target != source:
-        _copy(source, target)
-    save_uncertainty(target, Uncertainty(density, disagreement, spread, scores, facts), folders)
+    made = Uncertainty(density, disagreement, spread, scores, facts)
+    if target == source:
+        save_uncertainty(source, made, folders)
+    else:
+        _save_copy(source, target, made, folders)
     return target
 
 
@@ -120,7 +131,19 @@ def _pairs(data: Transitions) -> tuple[State, Tensor]:
     return data.state, data.action
 
 
-def _target(source: Path, out: str | Path | None) -> Path:
+def _require_different(models: Sequence[Simulator], folders: Sequence[Path]) -> None:
+    """Raise if two members are one: those never part, whatever they are asked."""
+    weights = [model.state_dict() for model in models]
+    for k, j in combinations(range(len(models)), 2):
+        if all(torch.equal(value, weights[j][name]) for name, value in weights[k].items()):
+            raise MosimError(
+                f"The members {folders[k]} and {folders[j]} have the same weights, so that they "
+                "never disagree. Expected models fitted apart, by: mosim-gym fit DATASET "
+                "--members 4 --out MODEL. Leave one of the two out."
+            )
+
+
+def _target(source: Path, out: str | Path | None, folders: tuple[Path, ...], keep: bool) -> Path:
     if out is None:
         if source in [summary.path for summary in list_checkpoints()]:
             raise CheckpointError(
@@ -129,19 +152,35 @@ def _target(source: Path, out: str | Path | None) -> Path:
             )
         return source
     target = Path(out)
-    if target.resolve() == source.resolve():
+    place = target.resolve()
+    if place == source.resolve():
         return source
+    for path in (source, *folders):
+        read = path.resolve()
+        if place == read or place in read.parents or read in place.parents:
+            raise CheckpointError(
+                f"--out {target} is, holds or lies in {path}, which is read from and would be "
+                "replaced. Give another folder for the copy, or leave --out out: then it is "
+                f"written into {source}."
+            )
     require_replaceable(target)
+    lost = members_in(target)
+    if keep and lost and not folders:
+        raise CheckpointError(
+            f"{target} has {len(lost) + 1} members, which a copy of {source} alone would replace. "
+            f"Give the members (--members FOLDER ...) or another folder; to "
+            f"calibrate {target} again with those it has: mosim-gym calibrate {target}."
+        )
     return target
 
 
-def _copy(source: Path, target: Path) -> None:
+def _save_copy(source: Path, target: Path, made: Uncertainty, folders: tuple[Path, ...]) -> None:
     try:
-        if target.exists():
-            shutil.rmtree(target)
-        shutil.copytree(source, target)
+        with replacing(target) as new:
+            shutil.copytree(source, new, dirs_exist_ok=True)
+            save_uncertainty(new, made, folders)
     except OSError as error:
         raise CheckpointError(
-            f"Cannot copy {source} to {target}: {error}. Choose a folder you may write to, on a "
-            "disk with room."
+            f"Cannot copy {source} to {target}: {error}. What was there is kept; choose a folder "
+            "you may write to, on a disk with room."
         ) from error

@@ -34,6 +34,18 @@ class Score(StrEnum):
     DENSITY = "density"
 
 
+#: Why held-out scores may not be finite, and what to do.
+_NOT_FINITE = {
+    Score.SPREAD: "Members that diverge within a held-out rollout cannot be calibrated "
+    "by their spread: ask for fewer steps (--rollout), or fit them again.",
+    Score.DISAGREEMENT: "Members that diverge within a step of recorded motion cannot be "
+    "calibrated: fit them again.",
+    Score.DENSITY: "The model has no part in it: this held-out motion is too far from the data for "
+    "a density. Give held-out motion of the kind that the model was fitted on, and look for "
+    "recorded values that cannot be.",
+}
+
+
 class Calibration:
     """Held-out scores, by which others are judged.
 
@@ -41,18 +53,23 @@ class Calibration:
         scores: ascending, ``(n,)``.
     """
 
-    def __init__(self, scores: Any) -> None:
+    def __init__(self, scores: Any, score: Score | None = None) -> None:
         """Sort and, where there are many, thin the scores.
+
+        Args:
+            scores: of held-out steps, in any order and shape.
+            score: what they are of, for the message of an error.
 
         Raises:
             MosimError: if there are none, or some are not finite.
         """
         found = np.sort(np.asarray(scores, dtype=np.float64).ravel())
         if not len(found) or not np.isfinite(found).all():
+            lost = int((~np.isfinite(found)).sum())
+            why = f" {_NOT_FINITE[score]}" if score and lost else ""
             raise MosimError(
-                f"{len(found)} held-out scores were given, {int((~np.isfinite(found)).sum())} of "
-                "them not finite; expected finite ones. A model that diverges within a step of "
-                "recorded motion cannot be calibrated: fit it again."
+                f"{score or 'Calibration'}: {len(found)} held-out scores were given, {lost} of "
+                f"them not finite; expected one or more, all finite.{why}"
             )
         if len(found) > MOST_SCORES:
             found = found[np.linspace(0, len(found) - 1, MOST_SCORES).round().astype(np.int64)]

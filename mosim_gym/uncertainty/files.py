@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +32,6 @@ from mosim_gym.uncertainty.spread import Spread
 
 SCHEMA_VERSION = 1
 FACTS, TENSORS, MEMBER = "uncertainty.json", "uncertainty.safetensors", "member-"
-_REMAKE = "Make it again: mosim-gym calibrate {path} --data DATASET."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,46 @@ class Uncertainty:
 def save_uncertainty(path: Path, uncertainty: Uncertainty, members: tuple[Path, ...]) -> None:
     """Write it into the checkpoint folder `path`, in the place of what was there.
 
+    It is written aside and moved in once it is complete.
+
     Args:
         path: a checkpoint.
         uncertainty: of its model.
-        members: the folders of the other members, which are copied; none for a single model.
+        members: the folders of the other members, which are copied; none for a single model. They
+            may be those that `path` has already.
 
     Raises:
-        CheckpointError: if it cannot be written.
+        CheckpointError: if it cannot be written; what was there is kept.
     """
+    try:
+        with tempfile.TemporaryDirectory(
+            prefix=".uncertainty-", suffix=".tmp", dir=path, ignore_cleanup_errors=True
+        ) as scratch:
+            new, old = Path(scratch) / "new", Path(scratch) / "old"
+            new.mkdir()
+            old.mkdir()
+            for k, member in enumerate(members, 1):
+                shutil.copytree(member, new / f"{MEMBER}{k}", ignore=_not_of_a_member)
+            _write(new, uncertainty, len(members), digest(path))
+            _move_in(new, path, old)
+    except OSError as error:
+        raise CheckpointError(
+            f"Cannot write into the checkpoint {path}: {error}. What was there is kept; give "
+            "--out, a folder for a copy that you may write to, on a disk with room."
+        ) from error
+
+
+def members_in(path: Path) -> tuple[Path, ...]:
+    """The folders of the other members that the checkpoint in folder `path` holds, in order."""
+    found = {
+        int(folder.name.removeprefix(MEMBER)): folder
+        for folder in path.glob(f"{MEMBER}*")
+        if folder.is_dir() and folder.name.removeprefix(MEMBER).isdecimal()
+    }
+    return tuple(found[k] for k in sorted(found))
+
+
+def _write(new: Path, uncertainty: Uncertainty, members: int, weights: str) -> None:
     density = uncertainty.density
     tensors = {f"density.{name}": value for name, value in density.state_dict().items()}
     for score, calibration in uncertainty.calibrations.items():
@@ -71,38 +104,45 @@ def save_uncertainty(path: Path, uncertainty: Uncertainty, members: tuple[Path, 
         tensors["increment_scale"] = uncertainty.disagreement.scale
         tensors["state_scale"] = uncertainty.spread.scale
     packed = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
-    try:
-        # Read first and written last: without it, nothing of the rest is looked at.
-        (path / FACTS).unlink(missing_ok=True)
-        for old in path.glob(f"{MEMBER}*"):
-            shutil.rmtree(old)
-        for k, member in enumerate(members, 1):
-            shutil.copytree(member, path / f"{MEMBER}{k}", ignore=_not_of_a_member)
-    except OSError as error:
-        raise CheckpointError(
-            f"Cannot write into the checkpoint {path}: {error}. Give --out, a folder for a copy "
-            "that you may write to, on a disk with room."
-        ) from error
-    write_atomically(path / TENSORS, lambda file: file.write(packed), CheckpointError)
+    write_atomically(new / TENSORS, lambda file: file.write(packed), CheckpointError)
     facts = {
         "schema_version": SCHEMA_VERSION,
-        "weights": digest(path),
-        "members": len(members),
+        "weights": weights,
+        "members": members,
+        "member_weights": [digest(folder) for folder in members_in(new)],
         "density": density.config.to_json(),
         "made_from": dict(uncertainty.facts),
     }
-    write_json(path / FACTS, facts)
+    write_json(new / FACTS, facts)
+
+
+def _move_in(new: Path, path: Path, old: Path) -> None:
+    """Move all of `new` to `path`; what was there goes to `old` first, and back on failure."""
+    # Without the facts nothing of the rest is looked at: first to go and last to come.
+    names = [FACTS, TENSORS, *(folder.name for folder in members_in(path))]
+    moves = [(path / name, old / name) for name in names if (path / name).exists()]
+    names = sorted((entry.name for entry in new.iterdir()), key=lambda name: name == FACTS)
+    moves += [(new / name, path / name) for name in names]
+    try:
+        for start, end in moves:
+            os.rename(start, end)
+    except BaseException:  # Ctrl-C too
+        for start, end in reversed(moves):
+            if not start.exists():
+                os.rename(end, start)
+        raise
 
 
 def load_uncertainty(path: Path, device: torch.device | str = "cpu") -> Uncertainty | None:
     """What the checkpoint in folder `path` knows of it; ``None`` if it was never calibrated.
 
     Raises:
-        CheckpointError: if it is damaged, a newer version wrote it, or the model was changed since.
+        CheckpointError: if it is damaged, a newer version wrote it, or a member was changed since.
     """
     if not (path / FACTS).is_file():
         return None
-    remake = _REMAKE.format(path=path)
+    others = "".join(f" --members {folder}" for folder in members_in(path))
+    remake = f"Make it again: mosim-gym calibrate {path} --data DATASET{others}."
     try:
         facts = json.loads((path / FACTS).read_text(encoding="utf-8"))
         version = facts["schema_version"]
@@ -111,10 +151,7 @@ def load_uncertainty(path: Path, device: torch.device | str = "cpu") -> Uncertai
                 f"{path / FACTS} has schema_version {version!r}; this version of mosim_gym reads "
                 f"{SCHEMA_VERSION}. Install the version that wrote it. Or: {remake}"
             )
-        if facts["weights"] != digest(path):
-            raise CheckpointError(
-                f"{path / FACTS} was made for other weights than those beside it. {remake}"
-            )
+        _require_unchanged(path, facts, remake)
         tensors = load_file(path / TENSORS, device=str(device))
         density = Density(read_summary(path).spec, DensityConfig(**facts["density"]))
         density.load_state_dict(_below("density.", tensors))
@@ -128,7 +165,7 @@ def load_uncertainty(path: Path, device: torch.device | str = "cpu") -> Uncertai
             disagreement = Disagreement(models, tensors["increment_scale"])
             spread = Spread(disagreement, tensors["state_scale"])
         scores = _below("scores.", tensors)
-        calibrations = {Score(k): Calibration(v.cpu().numpy()) for k, v in scores.items()}
+        calibrations = {Score(k): Calibration(v.cpu().numpy(), Score(k)) for k, v in scores.items()}
         return Uncertainty(density, disagreement, spread, calibrations, facts["made_from"])
     except CheckpointError:
         raise
@@ -137,6 +174,25 @@ def load_uncertainty(path: Path, device: torch.device | str = "cpu") -> Uncertai
             f"{path / FACTS} and {TENSORS} beside it do not tell an uncertainty: {error!r}. "
             f"{remake}"
         ) from error
+
+
+def _require_unchanged(path: Path, facts: Mapping[str, Any], remake: str) -> None:
+    if facts["weights"] != digest(path):
+        raise CheckpointError(
+            f"{path / FACTS} was made for other weights than those beside it. {remake}"
+        )
+    # Files of earlier versions hold no digests of the others: these are taken as they are.
+    for k, made_for in enumerate(facts.get("member_weights", ()), 1):
+        folder = path / f"{MEMBER}{k}"
+        if not (folder / WEIGHTS).is_file():
+            raise CheckpointError(
+                f"{path / FACTS} was made with a member {folder}, where there is no {WEIGHTS} "
+                f"now. Put it back. Or: {remake}"
+            )
+        if made_for != digest(folder):
+            raise CheckpointError(
+                f"{path / FACTS} was made for other weights than those in {folder}. {remake}"
+            )
 
 
 def digest(path: Path) -> str:
@@ -150,4 +206,5 @@ def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _not_of_a_member(folder: str, names: list[str]) -> list[str]:
     """What of a member's folder is left behind: its own uncertainty, with its own members."""
-    return [name for name in names if name in (FACTS, TENSORS) or name.startswith(MEMBER)]
+    inside = [name for name in names if (Path(folder) / name).is_dir()]
+    return [FACTS, TENSORS, *inside]

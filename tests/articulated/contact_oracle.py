@@ -63,6 +63,30 @@ LIMITS = """
 </mujoco>
 """
 
+#: A capsule over two planes: of a body that is lowered and pitched, and of one fixed to it.
+LOWERED = """
+<mujoco>
+  <option timestep="0.004" tolerance="0" iterations="200"/>
+  <worldbody>
+    <body name="ground" pos=".1 0 -.5" euler="0 8 0">
+      <geom type="plane" size="5 5 .1" pos="0 0 .04" euler="0 -2 0"/>
+      <body name="wall" pos="1 0 .2" euler="0 -100 0">
+        <geom type="plane" size="5 5 .1" pos=".1 0 0"/>
+      </body>
+    </body>
+    <body name="capsule" pos="0 0 -.3">{joints}<geom type="capsule" size=".1 .2"/></body>
+  </worldbody>
+</mujoco>
+"""
+_IN_PLANE = (
+    '<joint type="slide" axis="1 0 0"/><joint type="slide" axis="0 0 1"/><joint axis="0 1 0"/>'
+)
+
+
+def lowered(*, planar: bool) -> mujoco.MjModel:
+    joints = _IN_PLANE if planar else "<freejoint/>"
+    return mujoco.MjModel.from_xml_string(LOWERED.format(joints=joints))
+
 
 def shapes(cone: str = "pyramidal", condim: int = 3, impratio: float = 1.0) -> mujoco.MjModel:
     xml = SHAPES.format(cone=cone, condim=condim, impratio=impratio)

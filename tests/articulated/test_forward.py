@@ -20,7 +20,7 @@ from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.robots.spec import Integrator, RobotSpec
 from mosim_gym.types import State
 from tests.articulated.bodies import SUITE, States, apart, draw, mixed, put, suite_model
-from tests.articulated.contact_oracle import moving_states
+from tests.articulated.contact_oracle import lowered, moving_states
 
 
 def simulator_of(model: mujoco.MjModel) -> Simulator:
@@ -86,6 +86,16 @@ def test_bodies_of_the_suite_step_as_mujocos(name: str) -> None:
     for after, rows in ((snug, slice(None)), (whole, there)):
         assert np.abs((after.qvel.numpy() - qvel) / scale)[rows].max() < 1e-7
         assert np.abs(after.qpos.numpy() - qpos)[rows].max() < 1e-7
+
+
+@pytest.mark.parametrize("planar", [True, False])
+def test_bodies_on_a_ground_that_is_moved_and_turned_step_as_mujocos(planar: bool) -> None:
+    model = lowered(planar=planar)
+    states = moving_states(model, 50)
+    qpos, qvel = stepped(model, states)
+    after = simulator_of(model).step(State(states.qpos, states.qvel), states.ctrl)
+    np.testing.assert_allclose(after.qpos, qpos, atol=1e-7)
+    np.testing.assert_allclose(after.qvel, qvel, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ["acrobot", "cheetah", "humanoid", "mixed"])

@@ -10,8 +10,15 @@ import torch
 from mosim_gym.articulated.geometry import Geometry, contact_frames
 from mosim_gym.robots.kinematics import Kinematics
 from mosim_gym.robots.poses import Poses
-from tests.articulated.bodies import States, draw, suite_model
-from tests.articulated.contact_oracle import Answer, ask, described, moving_states, shapes
+from tests.articulated.bodies import States, draw, put, suite_model
+from tests.articulated.contact_oracle import (
+    Answer,
+    ask,
+    described,
+    lowered,
+    moving_states,
+    shapes,
+)
 
 
 def near_ground(model: mujoco.MjModel, rows: int, seed: int = 0) -> States:
@@ -29,7 +36,7 @@ def check(model: mujoco.MjModel, states: States, answers: list[Answer]) -> int:
     """Every contact of MuJoCo is one of ours and the other way round; how many there were."""
     description, physics, _ = described(model)
     pairs = description.pairs
-    geometry = Geometry(description.tree.geoms, pairs.geom1, pairs.geom2)
+    geometry = Geometry(description.tree, pairs.geom1, pairs.geom2)
     touch = geometry(Kinematics(description.tree)(states.qpos))
     frames = torch.stack(contact_frames(touch.normal, touch.tangent), 1).permute(3, 0, 1, 2)
     geoms = list(zip(pairs.geom1[geometry.pair], pairs.geom2[geometry.pair], strict=True))
@@ -55,6 +62,25 @@ def test_every_pair_of_shapes() -> None:
     assert check(model, states, ask(model, states)) > 1000
 
 
+@pytest.mark.parametrize("planar", [True, False])
+def test_planes_of_bodies_that_are_moved_and_turned(planar: bool) -> None:
+    model = lowered(planar=planar)
+    states = moving_states(model, 100)
+    assert check(model, states, ask(model, states)) > 50
+    description, _, _ = described(model)
+    pairs = description.pairs
+    geometry = Geometry(description.tree, pairs.geom1, pairs.geom2)
+    distance = geometry(Kinematics(description.tree)(states.qpos)).distance
+    data = mujoco.MjData(model)
+    for row in range(0, 100, 10):
+        put(model, data, states, row)
+        mujoco.mj_kinematics(model, data)
+        for pair, (a, b) in enumerate(zip(pairs.geom1, pairs.geom2, strict=True)):
+            expected = mujoco.mj_geomDistance(model, data, a, b, 10.0, None)
+            found = distance[geometry.pair == pair, row].min()
+            assert float(found) == pytest.approx(expected, abs=1e-9)
+
+
 @pytest.mark.parametrize("domain", ["cheetah", "hopper", "walker", "humanoid"])
 def test_bodies_of_the_suite(domain: str) -> None:
     model = suite_model(domain)
@@ -66,7 +92,7 @@ def test_derivatives_are_finite_where_things_coincide() -> None:
     model = shapes()
     description, _, _ = described(model)
     pairs = description.pairs
-    geometry = Geometry(description.tree.geoms, pairs.geom1, pairs.geom2)
+    geometry = Geometry(description.tree, pairs.geom1, pairs.geom2)
     qpos = torch.tensor(model.qpos0)[None].clone()
     for joint in range(model.njnt):
         qpos[0, 7 * joint : 7 * joint + 3] = 0.0
@@ -82,5 +108,5 @@ def test_nothing_to_touch() -> None:
     description, _, _ = described(shapes())
     none = np.zeros(0, np.int64)
     poses = Poses(torch.zeros(3, 2, 3), torch.zeros(3, 2, 3, 3))
-    touch = Geometry(description.tree.geoms, none, none)(poses)
+    touch = Geometry(description.tree, none, none)(poses)
     assert touch.distance.shape == (0, 3) and touch.normal.shape == (0, 3, 3)

@@ -11,7 +11,12 @@ import pytest
 import torch
 
 from mosim_gym.articulated.description import Description, describe
-from mosim_gym.dynamics.approaches import PlanarApproaches, SpatialApproaches, approaches_of
+from mosim_gym.dynamics.approaches import (
+    Approaches,
+    PlanarApproaches,
+    SpatialApproaches,
+    approaches_of,
+)
 from mosim_gym.dynamics.checkpoint import load_simulator, save_checkpoint
 from mosim_gym.dynamics.config import Flavour, ModelConfig, Precision
 from mosim_gym.dynamics.contact_features import DEEPEST, FARTHEST, ContactFeatures
@@ -23,6 +28,7 @@ from mosim_gym.robots.planar import Plane
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.types import State
 from tests.articulated.bodies import States, put, suite_model
+from tests.articulated.contact_oracle import lowered, moving_states
 
 DOUBLE = Precision.FLOAT64
 BODIES = ("cheetah", "hopper", "walker", "go2", "humanoid")
@@ -79,11 +85,23 @@ def seen_by_mujoco(
 @pytest.mark.parametrize("name", BODIES)
 def test_they_are_mujocos(name: str) -> None:
     model, description = body(name)
-    states = on_the_ground(model, 30)
-    distance, speeds = approaches_of(description)(states.qpos, states.qvel)
+    compare(model, approaches_of(description), on_the_ground(model, 30))
+
+
+@pytest.mark.parametrize("kind", [PlanarApproaches, SpatialApproaches])
+def test_they_are_mujocos_on_a_ground_that_is_moved_and_turned(kind: type) -> None:
+    model = lowered(planar=kind is PlanarApproaches)
+    approaches = approaches_of(describe(model))
+    assert isinstance(approaches, kind)
+    compare(model, approaches, moving_states(model, 100))
+
+
+def compare(model: mujoco.MjModel, approaches: Approaches, states: States) -> None:
+    """The points that touch are MuJoCo's contacts."""
+    distance, speeds = approaches(states.qpos, states.qvel)
     along = torch.linalg.vector_norm(speeds[:, 1:], dim=1)
     touched = 0
-    for row in range(30):
+    for row in range(len(distance)):
         theirs = seen_by_mujoco(model, states, row)
         columns = zip(distance[row], speeds[row, 0], along[row], strict=True)
         ours = sorted(tuple(map(float, column)) for column in columns if column[0] <= 0)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
+from mosim_gym.envs.caution import Caution, Use
 from mosim_gym.errors import CheckpointError, MosimError
+from mosim_gym.uncertainty.calibration import Calibration
 from tests.envs.faces import ENV_ID
 
 
@@ -30,6 +33,10 @@ WRONG = [
         {"uncertainty": "truncate", "uncertainty_score": "disagreement"},
         "needs a checkpoint that has them.*--members MODEL-1",
     ),
+    (
+        {"uncertainty": "penalty", "uncertainty_quantile": 0.5},
+        "uncertainty_quantile=0.5: the score there .* is not above .*Expected a quantile above 0.5",
+    ),
     ({"uncertainty": "truncate", "dynamics": "mujoco"}, 'needs dynamics="learned"'),
 ]
 
@@ -43,6 +50,14 @@ def test_what_is_wrong_is_told(alone, options, message):
 def test_a_checkpoint_that_was_not_calibrated(checkpoint):
     with pytest.raises(CheckpointError, match="was not calibrated. Do it by: mosim-gym calibrate"):
         gym.make(ENV_ID, checkpoint=checkpoint, uncertainty="penalty")
+
+
+def test_a_penalty_that_tells_nothing_apart():
+    alike = Calibration(np.zeros(10))
+    with pytest.raises(MosimError, match="which would pay half a reward too"):
+        Caution(Use.PENALTY, alike, 0.99)
+    # Cut is only what is above all of them.
+    assert Caution(Use.TRUNCATE, alike, 0.99).cut(np.array([0.0, 1.0])).tolist() == [False, True]
 
 
 def test_members_are_not_compiled(several):

@@ -37,15 +37,17 @@ class Kicked(Pendulum):
         return super().step(state, action + self.kick)
 
 
-def random_motion(folder: Path, spec: RobotSpec, episodes: int = 10, length: int = 40) -> Dataset:
-    """States that have nothing to do with each other, positions and speeds of about 1."""
+def random_motion(
+    folder: Path, spec: RobotSpec, episodes: int = 10, length: int = 40, speed: float = 1.0
+) -> Dataset:
+    """States that have nothing to do with each other, positions of about 1."""
     rng = np.random.default_rng(0)
     (folder / "episodes").mkdir(parents=True)
     write_metadata(folder, Metadata(spec, "fake/motion", "random", seed=0))
     for index in range(episodes):
         episode = Episode(
             qpos=rng.normal(size=(length + 1, spec.nq)),
-            qvel=rng.normal(size=(length + 1, spec.nv)),
+            qvel=speed * rng.normal(size=(length + 1, spec.nv)),
             act=rng.normal(size=(length + 1, spec.na)) if spec.na else None,
             action=rng.uniform(spec.action_low, spec.action_high, (length, spec.nu)),
             reward=np.zeros(length),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -61,12 +62,76 @@ def test_without_members_there_is_the_density_alone(model, motion):
     assert found.disagreement is None and set(found.calibrations) == {Score.DENSITY}
 
 
-def test_calibrated_again_it_forgets_what_was_there(model, motion, tmp_path):
+@pytest.fixture
+def ensemble(model, motion, tmp_path):
+    """Of three, calibrated; there are no members but those in it."""
+    others = [member(tmp_path / f"model-{k}", point_mass(1), seed=k) for k in (1, 2)]
+    quick(model, motion, members=others)
+    for path in others:
+        shutil.rmtree(path)
+    return model
+
+
+def weights(folder):
+    """Of the members in a folder, its own first."""
+    files = [folder / "model.safetensors", *sorted(folder.glob("member-*/model.safetensors"))]
+    return [file.read_bytes() for file in files]
+
+
+def test_calibrated_again_it_keeps_its_members(ensemble, motion, tmp_path):
+    before = weights(ensemble)
+    quick(ensemble, motion)
+    assert weights(ensemble) == before
+    assert len(load_uncertainty(ensemble).disagreement.ensemble) == 3
+    copy = quick(ensemble, motion, out=tmp_path / "copy")
+    assert weights(copy) == before and load_uncertainty(copy).spread is not None
+    quick(ensemble, motion, members=())
+    assert load_uncertainty(ensemble).disagreement is None
+    assert weights(ensemble) == before[:1]
+
+
+def test_its_members_may_be_those_in_it(ensemble, motion):
+    before = weights(ensemble)
+    quick(ensemble, motion, members=[ensemble / "member-2", ensemble / "member-1"])
+    assert weights(ensemble) == [before[0], before[2], before[1]]
+    assert load_uncertainty(ensemble) is not None
+
+
+def test_what_goes_wrong_leaves_all_as_it_was(ensemble, motion, monkeypatch, tmp_path):
+    files = sorted(path for path in ensemble.rglob("*") if path.is_file())
+    before = [path.read_bytes() for path in files]
+    rename, left = os.rename, 5
+
+    def fails_in_the_end(start, end):
+        nonlocal left
+        left -= 1
+        if not left:
+            raise OSError("the disk is full")
+        rename(start, end)
+
+    monkeypatch.setattr(os, "rename", fails_in_the_end)
+    with pytest.raises(CheckpointError, match="the disk is full. What was there is kept"):
+        quick(ensemble, motion, members=[ensemble / "member-1"])
+    assert sorted(path for path in ensemble.rglob("*") if path.is_file()) == files
+    assert [path.read_bytes() for path in files] == before
+    assert load_uncertainty(ensemble) is not None
+
+
+def test_a_copy_replaces_nothing_that_is_read(model, ensemble, motion, tmp_path):
     other = member(tmp_path / "model-1", point_mass(1), seed=1)
-    quick(model, motion, members=[other])
-    quick(model, motion)
-    assert load_uncertainty(model).disagreement is None
-    assert not list(model.glob("member-*"))
+    inside, before = model / "member-1", weights(other)
+    for given in (
+        {"members": [other], "out": other},
+        {"members": [inside], "out": inside},
+        {"out": inside},
+    ):
+        with pytest.raises(CheckpointError, match="which is read from and would be replaced"):
+            quick(model, motion, **given)
+    with pytest.raises(CheckpointError, match="which is read from and would be replaced"):
+        quick(other, motion, members=[inside], out=model)
+    with pytest.raises(CheckpointError, match="has 3 members, which a copy .* alone would replace"):
+        quick(other, motion, out=model)
+    assert weights(other) == before and len(weights(model)) == 3
 
 
 def test_a_copy_is_made_and_the_model_left_alone(model, motion, tmp_path):
@@ -84,6 +149,12 @@ def test_fresh_motion_calibrates(model, motion, tmp_path):
     assert found.facts["held_out"] == "fresh motion"
 
 
+def test_motion_too_far_from_the_data_is_not_blamed_on_the_model(model, motion, tmp_path):
+    wild = random_motion(tmp_path / "wild", point_mass(1), episodes=1, speed=1e50)
+    with pytest.raises(MosimError, match="density: 40 held-out scores .* The model has no part"):
+        quick(model, motion, held_out=wild)
+
+
 def test_what_cannot_be_calibrated(model, motion, tmp_path):
     other = member(tmp_path / "heavy", point_mass(1, name="heavy"))
     with pytest.raises(MosimError, match=r"The data in .*heavy"):
@@ -96,6 +167,18 @@ def test_what_cannot_be_calibrated(model, motion, tmp_path):
     (tmp_path / "full" / "thesis.tex").write_text("x")
     with pytest.raises(CheckpointError, match="will not be replaced"):
         quick(model, motion, out=tmp_path / "full")
+    assert load_uncertainty(model) is None
+
+
+def test_members_that_are_one(model, motion, tmp_path):
+    one, other = (member(tmp_path / name, point_mass(1), seed=1) for name in ("one", "other"))
+    for members, named in (
+        ([model], "model-0 and .*model-0"),
+        ([one, one], "one and .*one"),
+        ([one, other], "one and .*other"),
+    ):
+        with pytest.raises(MosimError, match=f"{named} have the same weights.*Leave one"):
+            quick(model, motion, members=members)
     assert load_uncertainty(model) is None
 
 
@@ -117,3 +200,29 @@ def test_damaged_and_stale_files_are_told(model, motion, tmp_path):
     shutil.copy(other / "model.safetensors", model / "model.safetensors")
     with pytest.raises(CheckpointError, match="for other weights.*mosim-gym calibrate"):
         load_uncertainty(model)
+
+
+def test_members_that_were_changed_are_told(ensemble, tmp_path):
+    other = member(tmp_path / "other", point_mass(1), seed=9)
+    shutil.copy(other / "model.safetensors", ensemble / "member-2" / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"for other weights than those in .*member-2\."):
+        load_uncertainty(ensemble)
+    shutil.rmtree(ensemble / "member-2")
+    with pytest.raises(CheckpointError, match="member-2, where there is no .*Make it again"):
+        load_uncertainty(ensemble)
+
+
+def test_members_of_files_without_their_digests_are_taken_as_they_are(ensemble):
+    facts = json.loads((ensemble / "uncertainty.json").read_text())
+    assert len(facts.pop("member_weights")) == 2
+    (ensemble / "uncertainty.json").write_text(json.dumps(facts))
+    assert len(load_uncertainty(ensemble).disagreement.ensemble) == 3
+
+
+def test_how_to_make_it_again_names_the_members(ensemble):
+    (ensemble / "uncertainty.safetensors").unlink()
+    again = f"calibrate {ensemble} --data DATASET " + " ".join(
+        f"--members {ensemble / name}" for name in ("member-1", "member-2")
+    )
+    with pytest.raises(CheckpointError, match=again):
+        load_uncertainty(ensemble)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosim_gym.errors import MosimError
-from mosim_gym.uncertainty.calibration import MOST_SCORES, Calibration
+from mosim_gym.uncertainty.calibration import MOST_SCORES, Calibration, Score
 
 #: Few values, so that many are equal.
 SCORES = st.lists(
@@ -64,7 +64,7 @@ def test_what_the_penalty_costs():
     assert found[4] == found[5] == -1
 
 
-def test_members_that_never_disagree_cost_nothing_until_they_do():
+def test_where_all_held_out_scores_are_one_the_penalty_is_a_step():
     calibration = Calibration(np.zeros(10))
     assert calibration.penalty(np.array([0.0, 1e-3]), 0.99).tolist() == [-0.5, -1.0]
     assert calibration.exceeds(np.array([0.0, 1e-12]), 0.99).tolist() == [False, True]
@@ -92,6 +92,20 @@ def test_many_scores_are_thinned_by_rank():
 def test_scores_that_calibrate_nothing(scores):
     with pytest.raises(MosimError, match=r"held-out scores were given, \d of them not finite"):
         Calibration(np.array(scores))
+
+
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [
+        (Score.DENSITY, "density: 2 held-out scores .*too far from the data"),
+        (Score.DISAGREEMENT, "disagreement: 2 held-out .* within a step of recorded motion"),
+        (Score.SPREAD, "spread: 2 held-out .*--rollout"),
+    ],
+)
+def test_scores_that_are_not_finite_are_named(score, message):
+    with pytest.raises(MosimError, match=message) as raised:
+        Calibration(np.array([1.0, np.inf]), score)
+    assert ("diverge" in str(raised.value)) == (score is not Score.DENSITY)
 
 
 @pytest.mark.parametrize("quantile", [0.0, -0.1, 1.1, float("nan")])
