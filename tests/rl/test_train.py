@@ -94,7 +94,7 @@ def test_ctrl_c_keeps_the_agent_and_says_so(
     monkeypatch.setattr(
         SAC,
         "learn",
-        lambda self, total, callback, log_interval: learn(
+        lambda self, total, callback, log_interval, reset_num_timesteps: learn(
             self, total, [*callback, Interrupt()], log_interval
         ),
     )
