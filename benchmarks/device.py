@@ -20,6 +20,7 @@ from records import write_csv
 
 from mosim_gym.dynamics.checkpoint import load_simulator
 from mosim_gym.envs.sb3 import make_sb3_vec_env
+from mosim_gym.rl.evaluate import true_starts
 from mosim_gym.types import State
 
 TASKS = {
@@ -32,17 +33,6 @@ TASKS = {
 }
 ROWS, STEPS = 256, 3
 BARE_SIZES, FACE_SIZES = (256, 4_096, 65_536), (256, 4_096)
-
-
-def starts_of(task: str, n: int) -> State:
-    """`n` states a task starts from."""
-    env = make_sb3_vec_env(f"MoSim/{task}-v0", n_envs=n, seed=0, state_info=True)
-    env.reset()
-    *_, infos = env.step(np.zeros((n, *env.action_space.shape), dtype=np.float32))
-    states = [info["mosim/state_before"] for info in infos]
-    fields = {name: np.stack([state[name] for state in states]) for name in states[0]}
-    env.close()
-    return State.from_numpy(fields)
 
 
 def moved(state: State, device: torch.device) -> State:
@@ -73,7 +63,8 @@ def measure(model: str, device: torch.device, seconds: float) -> list[dict[str, 
     near, far = load_simulator(model), load_simulator(model, device)
     generator = torch.Generator().manual_seed(0)
     action = 2 * torch.rand(ROWS, near.spec.nu, generator=generator, dtype=torch.float64) - 1
-    here = starts_of(TASKS[model], ROWS)
+    starts = true_starts(f"MoSim/{TASKS[model]}-v0", episodes=ROWS, seed=0)
+    here = State.from_numpy({name: np.stack([s[name] for s in starts]) for name in starts[0]})
     there, far_action = moved(here, device), action.to(device)
     for _ in range(STEPS):
         here, there = near.step(here, action), far.step(there, far_action)

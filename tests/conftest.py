@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 
+from mosim_gym import cli
 from mosim_gym.registration import ROWS
 from mosim_gym.tasks.own import OWN_BODIES
 
@@ -98,3 +99,19 @@ def passing_bodies() -> Iterator[None]:
     OWN_BODIES.update(bodies)
     for new in set(gym.registry) - ids:
         del gym.registry[new]
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int | str, str, str]]:
+    """Run ``mosim-gym ARGS`` in this process: exit code, output, errors."""
+
+    def call(*args: object) -> tuple[int | str, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mosim-gym", *map(str, args)])
+        with pytest.raises(SystemExit, match=r"\d*") as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
+
+    return call

@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-import sys
 from typing import get_args
 
 import gymnasium as gym
@@ -19,20 +18,6 @@ from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.fit.presets import PRESETS
 from mosim_gym.registration import ROWS
 from mosim_gym.tasks.mujoco import robot_of
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run ``mosim-gym ARGS`` in this process: exit code, output, errors."""
-
-    def call(*args):
-        monkeypatch.setattr(sys, "argv", ["mosim-gym", *map(str, args)])
-        with pytest.raises(SystemExit, match=r"\d*") as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
 
 
 @pytest.fixture(scope="module")

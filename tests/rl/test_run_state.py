@@ -19,7 +19,7 @@ from mosim_gym.rl.few_steps import train_in_rounds
 from mosim_gym.rl.mixed_buffer import MixedReplayBuffer, RealReplayBuffer
 from mosim_gym.rl.reality import Reality
 from mosim_gym.rl.run_state import RunState
-from tests.rl.turns import ENV_ID, TURNS
+from tests.rl.turns import BRIEFLY, ENV_ID, TURNS
 
 BOX = spaces.Box(-1.0, 1.0, (1,), np.float32)
 
@@ -43,10 +43,7 @@ def test_a_run_that_broke_off_goes_on(tmp_path: Path) -> None:
         "strategy": TURNS,
         "real_steps": 4_000,
         "out": tmp_path / "run",
-        "judgements": 1,
-        "curve_episodes": 1,
-        "final_episodes": 1,
-        "progress": False,
+        **BRIEFLY,
     }
     with pytest.raises(RuntimeError, match="the real system failed"):
         breaks = Breaks(gym.make(ENV_ID, dynamics="mujoco"), at=3_500)
@@ -80,10 +77,7 @@ def test_real_steps_before_the_first_fit_are_kept(tmp_path: Path) -> None:
         "real_steps": 3_000,
         "out": tmp_path / "run",
         "resume": True,
-        "judgements": 1,
-        "curve_episodes": 1,
-        "final_episodes": 1,
-        "progress": False,
+        **BRIEFLY,
     }
     with pytest.raises(RuntimeError, match="the real system failed"):
         breaks = Breaks(gym.make(ENV_ID, dynamics="mujoco"), at=1_500)

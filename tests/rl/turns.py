@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mosim_gym.rl.presets import AgentPreset
 from mosim_gym.rl.strategies import Strategy
 
 ENV_ID = "MoSim/pendulum-swingup-v0"
+#: Arguments of a run that is judged as little as may be.
+BRIEFLY: dict[str, Any] = {
+    "judgements": 1,
+    "curve_episodes": 1,
+    "final_episodes": 1,
+    "progress": False,
+}
 TURNS = Strategy(
     "tiny",
     "lagrangian",

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-import sys
+from functools import partial
 
 import gymnasium as gym
 import numpy as np
-import pytest
 
-from mosim_gym import cli
 from mosim_gym.tasks.mujoco import robot_of
 from tests.uncertainty.fakes import TINY, member, random_motion
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*args):
-        monkeypatch.setattr(sys, "argv", ["mosim-gym", *map(str, args)])
-        with pytest.raises(SystemExit, match=r"\d*") as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
-
-
 def test_a_model_is_calibrated_and_trained_on(run, monkeypatch, tmp_path):
-    monkeypatch.setattr("mosim_gym.uncertainty.density.DensityConfig", lambda: TINY)
+    # As a default; what a file tells is taken as it is.
+    tiny = partial(dataclasses.replace, TINY)
+    monkeypatch.setattr("mosim_gym.uncertainty.density.DensityConfig", tiny)
     robot = robot_of("reacher", "easy")
     random_motion(tmp_path / "data", robot)
     paths = [member(tmp_path / f"model-{k}", robot, seed=k) for k in range(2)]
