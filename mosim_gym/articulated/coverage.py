@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mosim_gym.articulated.pairs import Pairs
+from mosim_gym.articulated.strings import is_string
 from mosim_gym.errors import MosimError
 from mosim_gym.types import Array
 
@@ -27,6 +28,7 @@ _DYNAMICS = ("none", "integrator", "filter", "filterexact", "muscle", "dcmotor",
 _GAINS = ("fixed", "affine", "muscle", "dcmotor", "so3", "pid", "user")
 _BIASES = ("none", "affine", "muscle", "dcmotor", "so3", "user")
 _JOINT, _TENDON, _WRAP_JOINT = 0, 3, 1
+_IMPLICITFAST = 3
 #: Switched off with all constraints, by a bit of their own: equalities, limits.
 _NO_CONSTRAINT, _NO_EQUALITY, _NO_LIMIT = 1 << 0, 1 << 1, 1 << 3
 
@@ -57,9 +59,10 @@ def uncovered(model: mujoco.MjModel, pairs: Pairs) -> Iterator[str]:
 def _world(model: mujoco.MjModel) -> Iterator[str]:
     option = model.opt
     if option.density or option.viscosity:
-        yield f"a fluid (density {option.density:g}, viscosity {option.viscosity:g})"
-    if np.any(option.wind):
-        yield "wind"
+        if np.any(model.geom_fluid[:, 0]):
+            yield "fluid forces on ellipsoids"
+        if option.integrator == _IMPLICITFAST:
+            yield "a fluid under the implicitfast integrator"
     if option.integrator not in (0, 1, 3):
         yield "an integrator other than Euler, RK4 and implicitfast"
     if option.noslip_iterations:
@@ -124,8 +127,8 @@ def _tendons(model: mujoco.MjModel) -> Iterator[str]:
         wraps = slice(model.tendon_adr[t], model.tendon_adr[t] + model.tendon_num[t])
         if t in used and np.any(model.wrap_type[wraps] != _WRAP_JOINT):
             yield f"{name} is spatial"
-        if limits and model.tendon_limited[t]:
-            yield f"{name} has a limit"
+        if limits and model.tendon_limited[t] and not is_string(model, t):
+            yield f"{name} has a limit, and runs along joints, over pulleys or around geoms"
         if model.tendon_stiffness[t] or np.any(model.tendon_stiffnesspoly[t]):
             yield f"{name} has a spring"
         if model.tendon_damping[t] or np.any(model.tendon_dampingpoly[t]):

@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosim_gym.articulated.coverage import require_covered
+from mosim_gym.articulated.fluid import Fluid, fluid_of
 from mosim_gym.articulated.pairs import Pairs, pairs_of
 from mosim_gym.articulated.plain import from_plain, to_plain
+from mosim_gym.articulated.strings import Strings, strings_of
 from mosim_gym.errors import MosimError
 from mosim_gym.robots.spec import Integrator
 from mosim_gym.robots.tree import IntArray, Sites, Tree
@@ -130,6 +132,8 @@ class Description:
         pairs: of geoms that can touch.
         actuators: what acts on it.
         options: of the simulation.
+        fluid: around it, if any.
+        strings: that hold it, if any.
     """
 
     tree: Tree
@@ -139,6 +143,8 @@ class Description:
     pairs: Pairs
     actuators: Actuators
     options: Options
+    fluid: Fluid | None = None
+    strings: Strings | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` gives the description back."""
@@ -182,6 +188,8 @@ def describe(model: mujoco.MjModel) -> Description:
     """
     pairs = pairs_of(model)
     require_covered(model, pairs)
+    options = _options(model)
+    shortest = 2 * options.timestep if options.refsafe else 0.0
     return Description(
         tree=_geometry(Tree.from_mujoco(model)),
         weld=np.array(model.body_weldid, dtype=np.int64),
@@ -189,7 +197,9 @@ def describe(model: mujoco.MjModel) -> Description:
         slides_only=np.array(model.body_simple == 2),
         pairs=pairs,
         actuators=_actuators(model),
-        options=_options(model),
+        options=options,
+        fluid=fluid_of(model),
+        strings=strings_of(model, shortest) if options.limits else None,
     )
 
 

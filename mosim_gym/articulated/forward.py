@@ -25,6 +25,7 @@ from mosim_gym.articulated.physics import Physics
 from mosim_gym.articulated.rows import Block
 from mosim_gym.articulated.smooth import Smooth, State
 from mosim_gym.articulated.solver import Solution, minimum
+from mosim_gym.articulated.strings import StringRows
 from mosim_gym.articulated.weights import InverseWeights, Weights
 
 #: Iterations that a row may take where others do not wait for it. One in 500 of Go2's states under
@@ -90,6 +91,7 @@ class Forward:
         self._implicit = Implicit(description, self.smooth, step)
         self._weights = InverseWeights(description, self.smooth)
         self._joints = JointRows(description)
+        self._strings = StringRows(description.strings) if description.strings else None
         self._contacts = Contacts(description, slots) if len(description.pairs) else None
         self._iterations = iterations
 
@@ -145,6 +147,8 @@ class Forward:
         """Constraints, and where there are more than fit."""
         physics, weights = prepared
         blocks: list[Block] = self._joints(physics, weights, state.qpos, state.qvel)
+        if self._strings:
+            blocks.append(self._strings(kinetics, state.qvel, weights.string))
         if self._contacts is None:
             return blocks, torch.zeros_like(state.qvel[:, 0], dtype=torch.bool)
         rows = self._contacts(physics, weights, kinetics, state.qvel, snug=snug)

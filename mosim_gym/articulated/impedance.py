@@ -76,3 +76,29 @@ def reference(solref: Tensor, solimp: Tensor, shortest: float) -> tuple[Tensor, 
 def regularizer(impedance: Tensor, inverse_inertia: Tensor) -> Tensor:
     """R ``(k, batch)`` in the units of an acceleration by a force."""
     return ((1 - impedance) / impedance * inverse_inertia).clamp_min(_TINY)
+
+
+def limit_rows(
+    solref: Tensor,
+    solimp: Tensor,
+    distance: Tensor,
+    speed: Tensor,
+    weight: Tensor,
+    shortest: float,
+) -> tuple[Tensor, Tensor]:
+    """What limits ask for and how firmly: aref and D, ``(k, batch)``.
+
+    Args:
+        solref: ``(k, 2)``.
+        solimp: ``(k, 5)``.
+        distance: from the limits, ``(k, batch)``, negative past them.
+        speed: at which the distances grow, ``(k, batch)``.
+        weight: inverse inertias, ``(k,)``.
+        shortest: time constant, in seconds.
+    """
+    past = distance < 0
+    distance = torch.where(past, distance, 0.0)
+    d = impedance(solimp, distance)
+    stiffness, damping = reference(solref, solimp, shortest)
+    firmness = 1 / regularizer(d, weight[:, None])
+    return -damping * speed - stiffness * d * distance, torch.where(past, firmness, 0.0)

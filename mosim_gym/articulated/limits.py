@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mosim_gym.articulated.description import Description
-from mosim_gym.articulated.impedance import impedance, reference, regularizer
+from mosim_gym.articulated.impedance import impedance, limit_rows, reference, regularizer
 from mosim_gym.articulated.physics import Physics
 from mosim_gym.articulated.rows import Block, Dense, OnDofs
 from mosim_gym.articulated.weights import Weights
@@ -72,7 +72,9 @@ class JointRows:
         distance = distance - physics.limit_margin.index_select(0, joint)[:, None]
         solref = physics.limit_solref.index_select(0, joint)
         solimp = physics.limit_solimp.index_select(0, joint)
-        asked, firmness = self._rows(solref, solimp, distance, sign * v, weights.dof)
+        asked, firmness = limit_rows(
+            solref, solimp, distance, sign * v, weights.dof, self._shortest
+        )
         never = torch.full_like(firmness[:, :1], -torch.inf)
         return OnDofs(sign, asked, firmness, never, torch.zeros_like(never))
 
@@ -82,25 +84,15 @@ class JointRows:
         jacobian = torch.stack([row for row, _ in rows])
         joint = [ball.joint for ball in self._balls]
         room = torch.stack([left for _, left in rows]) - physics.limit_margin[joint][:, None]
-        asked, firmness = self._rows(
+        asked, firmness = limit_rows(
             physics.limit_solref[joint],
             physics.limit_solimp[joint],
             room,
             (jacobian * v).sum(1),
             weights.dof[[ball.dof for ball in self._balls]],
+            self._shortest,
         )
         return Dense(jacobian, asked, firmness)
-
-    def _rows(
-        self, solref: Tensor, solimp: Tensor, distance: Tensor, speed: Tensor, weight: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """What is asked for and D, of limits at distances ``(k, batch)``, negative past them."""
-        past = distance < 0
-        distance = torch.where(past, distance, 0.0)
-        d = impedance(solimp, distance)
-        stiffness, damping = reference(solref, solimp, self._shortest)
-        firmness = 1 / regularizer(d, weight[:, None])
-        return -damping * speed - stiffness * d * distance, torch.where(past, firmness, 0.0)
 
     def _friction(self, physics: Physics, weights: Weights, v: Tensor) -> OnDofs:
         solimp, loss = physics.friction_solimp, physics.friction_loss[:, None]

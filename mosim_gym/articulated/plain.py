@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from enum import Enum
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -41,6 +41,8 @@ def from_plain(kind: type[T], fields: Any) -> T:
     """
     hints = get_type_hints(kind)
     names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    optional = {field.name for field in dataclasses.fields(kind) if field.default is None}  # type: ignore[arg-type]
+    names = [name for name in names if name in fields or name not in optional]
     unknown = set(fields) - set(names)
     if unknown:
         raise ValueError(f"unknown entries {sorted(unknown)} of {kind.__name__}")
@@ -50,6 +52,8 @@ def from_plain(kind: type[T], fields: Any) -> T:
 def _value(hint: Any, value: Any) -> Any:
     if isinstance(value, dict) and _VALUES in value:
         return from_plain_array(value)
+    if get_origin(hint) is UnionType:
+        return None if value is None else _value(get_args(hint)[0], value)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return from_plain(hint, value)
     if get_origin(hint) is tuple:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mosim_gym.articulated.actuation import Actuation
 from mosim_gym.articulated.description import Description
+from mosim_gym.articulated.fluid import Drag
 from mosim_gym.articulated.kinetics import Kinetics, Links
 from mosim_gym.articulated.passive import Passive
 from mosim_gym.articulated.physics import Physics
@@ -50,7 +51,7 @@ class Motion(NamedTuple):
         kinetics: of the configurations.
         mass: ``(batch, nv, nv)``, armature included.
         bias: Coriolis, centrifugal and gravity forces, ``(batch, nv)`` (qfrc_bias).
-        passive: of springs and dampers, ``(batch, nv)`` (qfrc_passive).
+        passive: of springs, dampers and a fluid, ``(batch, nv)`` (qfrc_passive).
         actuator: ``(batch, nv)`` (qfrc_actuator).
     """
 
@@ -95,6 +96,7 @@ class Smooth:
         self.links = Links(description.tree)
         self.passive = Passive(description)
         self.actuation = Actuation(description)
+        self._drag = Drag(description.fluid) if description.fluid else None
         self._gravity = Constants(description.options.gravity[:, None])
 
     def __call__(
@@ -119,7 +121,7 @@ class Smooth:
             kinetics,
             mass=_mass_matrix(plan, axes, inertias, physics.armature),
             bias=self._newton_euler(plan, axes, inertias, state.qvel, None),
-            passive=self.passive(physics, state.qpos, state.qvel),
+            passive=self._passive(physics, plan, axes, kinetics, state),
             actuator=self.actuation(physics, *state),
         )
 
@@ -140,8 +142,19 @@ class Smooth:
         axes, inertias = _motion_axes(kinetics), _body_inertias(physics, kinetics)
         force = self._newton_euler(plan, axes, inertias, state.qvel, acceleration)
         force = force + physics.armature * acceleration
-        force = force - self.passive(physics, state.qpos, state.qvel)
+        force = force - self._passive(physics, plan, axes, kinetics, state)
         return force - self.actuation(physics, *state)
+
+    def _passive(
+        self, physics: Physics, plan: Plan, axes: Tensor, kinetics: Kinetics, state: State
+    ) -> Tensor:
+        """Forces of springs, dampers and the fluid, ``(batch, nv)``."""
+        force = self.passive(physics, state.qpos, state.qvel)
+        if self._drag is None:
+            return force
+        velocity = _product(plan.carries[len(axes) :], axes * state.qvel.t()[:, None])
+        wrench = self._drag(physics, kinetics, velocity)
+        return force + (axes * _product(plan.moves, wrench)).sum(1).t()
 
     def _newton_euler(
         self, plan: Plan, axes: Tensor, inertias: Inertias, qvel: Tensor, qacc: Tensor | None

@@ -18,6 +18,7 @@ from mosim_gym.articulated.description import Description
 from mosim_gym.articulated.kinetics import jacobian_of_points, jacobian_of_turns
 from mosim_gym.articulated.physics import Physics
 from mosim_gym.articulated.smooth import Smooth
+from mosim_gym.articulated.strings import StringRows
 from mosim_gym.robots.poses import Constants
 from mosim_gym.robots.spec import JointType
 from mosim_gym.robots.tree import Joints
@@ -31,10 +32,12 @@ class Weights(NamedTuple):
     Attributes:
         dof: of the degrees of freedom, ``(nv,)``.
         body: of the bodies, to shifts of the centre of mass and to turns, ``(nbody, 2)``.
+        string: of the strings, ``(n,)``.
     """
 
     dof: Tensor
     body: Tensor
+    string: Tensor
 
 
 class InverseWeights:
@@ -45,6 +48,7 @@ class InverseWeights:
         self._smooth = smooth
         tree = description.tree
         mean, carrier = _groups(tree.joints, tree.nv)
+        self._strings = StringRows(description.strings) if description.strings else None
         slides = description.slides_only.astype(np.float64)
         self._constants = Constants(
             tree.qpos0[None],
@@ -70,7 +74,11 @@ class InverseWeights:
         shift = torch.where(slides > 0, light, _average(shifts, inverse))
         turn = torch.where(slides > 0, 0.0, _average(turns, inverse))
         dof = torch.where(sliding > 0, light.index_select(0, carrier), mean @ inverse.diagonal())
-        return Weights(dof, moves * torch.stack([shift, turn], 1))
+        string = mass.new_zeros(0)
+        if self._strings:
+            longer = self._strings.lengths(kinetics)[1][..., 0]
+            string = ((longer @ inverse) * longer).sum(1)
+        return Weights(dof, moves * torch.stack([shift, turn], 1), string)
 
 
 def _groups(joints: Joints, nv: int) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ from mosim_gym.tasks.mujoco import load_dm_env
 #: Bodies of tasks that are covered, with a task each.
 SUITE = {
     "acrobot": "swingup",
+    "ball_in_cup": "catch",
     "cartpole": "two_poles",
     "cheetah": "run",
     "go2": "walk",
@@ -24,6 +25,7 @@ SUITE = {
     "pendulum": "swingup",
     "point_mass": "easy",
     "reacher": "easy",
+    "swimmer": "swimmer6",
     "walker": "walk",
 }
 

@@ -98,6 +98,55 @@ def test_bodies_on_a_ground_that_is_moved_and_turned_step_as_mujocos(planar: boo
     np.testing.assert_allclose(after.qvel, qvel, atol=1e-7)
 
 
+PUPPET = """
+<mujoco>
+  <option timestep="0.002" tolerance="0" iterations="100"/>
+  <worldbody>
+    <site name="hook" pos="0 .1 1"/>
+    <body name="weight" pos=".1 0 .7">
+      <freejoint/>
+      <geom type="box" size=".05 .03 .04"/>
+      <site name="eye" pos="0 0 .05"/>
+      <body name="arm" pos=".05 0 0">
+        <joint axis="0 1 0" damping=".01"/>
+        <geom type="capsule" fromto="0 0 0 .2 0 0" size=".02"/>
+        <site name="hand" pos=".2 0 .01"/>
+      </body>
+    </body>
+  </worldbody>
+  <tendon>
+    <spatial name="long" limited="true" range=".2 .6" margin=".03" solreflimit=".03 .8"
+             solimplimit=".8 .9 .01"><site site="hook"/><site site="eye"/><site site="hand"/>
+    </spatial>
+    <spatial name="loose"><site site="hook"/><site site="hand"/></spatial>
+    <spatial name="short" limited="true" range="0 .4"><site site="hook"/><site site="hand"/>
+    </spatial>
+  </tendon>
+</mujoco>
+"""
+
+
+def test_strings_hold_as_mujocos() -> None:
+    model = mujoco.MjModel.from_xml_string(PUPPET)
+    states = draw(model, 40)
+    states.qpos[:, :3] = torch.tensor(model.qpos0[:3]) + 0.3 * states.qvel[:, :3] / 2
+    qpos, qvel = stepped(model, states)
+    simulator = simulator_of(model)
+    after = simulator.step(State(states.qpos, states.qvel), states.ctrl)
+    np.testing.assert_allclose(after.qvel, qvel, atol=1e-8)
+    np.testing.assert_allclose(after.qpos, qpos, atol=1e-10)
+    rows = [len(held(model, states, row)) for row in range(40)]
+    # None, some and several ends of strings are reached.
+    assert {0, 1, 2} <= set(rows)
+
+
+def held(model: mujoco.MjModel, states: States, row: int) -> np.ndarray:
+    data = mujoco.MjData(model)
+    put(model, data, states, row)
+    mujoco.mj_forward(model, data)
+    return np.array(data.efc_D)
+
+
 @pytest.mark.parametrize("name", ["acrobot", "cheetah", "humanoid", "mixed"])
 def test_without_derivatives_only_what_is_needed_is_done(name: str) -> None:
     """As many slots and iterations as a batch needs give what all of them give, row by row."""

@@ -10,9 +10,9 @@ import torch
 from mosim_gym.articulated.description import Description, describe
 from mosim_gym.articulated.kinetics import jacobian_of_points, jacobian_of_turns
 from mosim_gym.articulated.physics import physics_of
-from mosim_gym.articulated.smooth import Smooth
+from mosim_gym.articulated.smooth import Smooth, State
 from mosim_gym.articulated.weights import InverseWeights
-from tests.articulated.bodies import SUITE, answers, apart, draw, mixed, put, suite_model
+from tests.articulated.bodies import MIXED, SUITE, answers, apart, draw, mixed, put, suite_model
 
 BODIES = ["mixed", *SUITE]
 
@@ -44,6 +44,21 @@ def test_every_force_is_mujocos(name: str) -> None:
     if states.act is not None:
         rates = smooth.actuation.rates(physics_of(model, description), states.act, states.ctrl)
         assert apart(rates, expected["act_dot"]) < 1e-12
+
+
+@pytest.mark.parametrize(
+    "fluid", ['density="120"', 'viscosity=".3"', 'density="80" viscosity=".1" wind="1 -2 .5"']
+)
+def test_a_fluid_drags_as_mujocos(fluid: str) -> None:
+    text = MIXED.format(integrator="Euler").replace("<option ", f"<option {fluid} ")
+    model = mujoco.MjModel.from_xml_string(text)
+    description = Description.from_json(describe(model).to_json())
+    states, smooth = draw(model), Smooth(description)
+    physics, expected = physics_of(model, description), answers(model, states)
+    motion = smooth(physics, *states)
+    assert apart(motion.passive, expected["qfrc_passive"]) < 1e-12
+    missing = smooth.inverse(physics, motion.kinetics, State(*states), expected["qacc_smooth"])
+    assert float(missing.abs().max()) < 1e-9 * float(motion.force.abs().max())
 
 
 @pytest.mark.parametrize("name", ["mixed", "humanoid"])
