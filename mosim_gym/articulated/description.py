@@ -21,7 +21,7 @@ from mosim_gym.articulated.pairs import Pairs, pairs_of
 from mosim_gym.articulated.plain import from_plain, to_plain
 from mosim_gym.articulated.strings import Strings, strings_of
 from mosim_gym.errors import MosimError
-from mosim_gym.robots.spec import Integrator
+from mosim_gym.robots.spec import Integrator, JointType
 from mosim_gym.robots.tree import IntArray, Sites, Tree
 from mosim_gym.types import Float64Array
 
@@ -134,6 +134,8 @@ class Description:
         options: of the simulation.
         fluid: around it, if any.
         strings: that hold it, if any.
+        sprung: joints that have a spring though nothing limits them, ``(njnt,)`` bool; limited ones
+            may all have one.
     """
 
     tree: Tree
@@ -145,6 +147,18 @@ class Description:
     options: Options
     fluid: Fluid | None = None
     strings: Strings | None = None
+    sprung: NDArray[np.bool_] | None = None
+
+    @property
+    def may_be_sprung(self) -> NDArray[np.bool_]:
+        """Hinges and slides that may have a spring, ``(njnt,)``.
+
+        What turns or slides freely has no place for a spring to pull it to, unless that is told.
+        """
+        joints = self.tree.joints
+        scalar = np.array([kind in (JointType.SLIDE, JointType.HINGE) for kind in joints.types])
+        told = False if self.sprung is None else self.sprung
+        return scalar & (joints.limited | told) & self.options.springs
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` gives the description back."""
@@ -200,6 +214,7 @@ def describe(model: mujoco.MjModel) -> Description:
         options=options,
         fluid=fluid_of(model),
         strings=strings_of(model, shortest) if options.limits else None,
+        sprung=np.array((model.jnt_stiffness > 0) & (model.jnt_limited == 0)),
     )
 
 

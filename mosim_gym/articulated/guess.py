@@ -40,7 +40,7 @@ def guess(description: Description, dtype: torch.dtype = torch.float64) -> Physi
     changed = {
         "armature": _ARMATURE * moved,
         "damping": _DAMPING * moved,
-        "stiffness": _SPRING * by_joint * joints.limited,
+        "stiffness": _SPRING * by_joint * description.may_be_sprung,
         "gear": _first(np.where(servo, 1.0, strength), 6),
         "gain": _first(np.where(servo, strength, 1.0), 3),
         # A servo holds still where it is asked to be.

@@ -195,8 +195,7 @@ class LearnedPhysics(nn.Module):
         tree, options = description.tree, description.options
         joints, dofs = tree.joints, np.arange(tree.nv)
         scalar = np.array([kind in (JointType.SLIDE, JointType.HINGE) for kind in joints.types])
-        # What turns or slides freely has no place for a spring to pull it to.
-        sprung = np.flatnonzero(scalar & joints.limited & options.springs)
+        sprung = np.flatnonzero(description.may_be_sprung)
         limited = np.flatnonzero(scalar & joints.limited & options.limits)
         self._add("armature", (tree.nv,), dofs)
         self._add("damping", (tree.nv,), dofs[: tree.nv * options.dampers])

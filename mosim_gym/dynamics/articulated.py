@@ -15,6 +15,7 @@ from mosim_gym.articulated.guess import guess
 from mosim_gym.articulated.learned import LearnedPhysics
 from mosim_gym.articulated.numbers import labelled
 from mosim_gym.articulated.physics import Physics
+from mosim_gym.articulated.servos import Motion, servos_from_motion
 from mosim_gym.dynamics.config import ModelConfig
 from mosim_gym.dynamics.features import FeatureMap
 from mosim_gym.dynamics.geometry import told_geometry
@@ -22,6 +23,7 @@ from mosim_gym.dynamics.memo import Memo
 from mosim_gym.dynamics.predictors import Inputs, Numbers, Prior, register_predictor
 from mosim_gym.errors import MosimError
 from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.types import State
 
 
 @register_predictor("articulated")
@@ -50,6 +52,7 @@ class Articulated(nn.Module):
         _require_no_context(spec)
         numbers = config.numbers
         start = guess(self.description) if numbers is None else Physics.from_json(numbers)
+        self._told_motors = numbers is not None or (config.widths or {}).get("motor") == 0
         self.physics = LearnedPhysics(self.description, start, config.widths)
         self.forward_dynamics = Forward(self.description, spec.control_dt / config.integrator_steps)
         # Not a part of this module: it is the simulator's.
@@ -60,6 +63,14 @@ class Articulated(nn.Module):
     def start_from(self, physics: Physics) -> None:
         """Put all parameters to known physics, such as that of an MJCF."""
         self.physics.restart(physics)
+
+    @torch.no_grad()
+    def look_at(self, state: State, action: Tensor, acceleration: Tensor) -> None:
+        """See `mosim_gym.dynamics.predictors.Observant`: for servos of which nothing is told."""
+        if self._told_motors:
+            return
+        motion = Motion(state.qpos, state.qvel, acceleration, action)
+        self.start_from(servos_from_motion(self.description, self.physics.start(), motion))
 
     def priors(self) -> dict[nn.Parameter, Prior]:
         """See `mosim_gym.dynamics.predictors.Informed`."""

@@ -13,6 +13,7 @@ from mosim_gym.dynamics.features import FeatureMap
 from mosim_gym.dynamics.networks import ResidualMLP
 from mosim_gym.errors import unknown_name
 from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.types import State
 
 
 class Inputs(NamedTuple):
@@ -86,6 +87,21 @@ class Informed(Protocol):
 
     def numbers(self) -> Numbers:
         """What was learned, differentiable by the parameters."""
+        ...
+
+
+@runtime_checkable
+class Observant(Protocol):
+    """A predictor that looks at the motion before it learns from it, for where to start."""
+
+    def look_at(self, state: State, action: Tensor, acceleration: Tensor) -> None:
+        """Choose where to start.
+
+        Args:
+            state: rows of motion.
+            action: ``(rows, nu)``.
+            acceleration: ``(rows, nv)``, in the frame of the networks.
+        """
         ...
 
 

@@ -213,9 +213,12 @@ def _told_geometry(simulator: Simulator, unexplained: float) -> str:
 
 def _told_numbers(config: ModelConfig) -> str:
     """Where the numbers started, and how far from there they were expected."""
+    start = (
+        "from one density, one damping and one friction, those of servos with a limited force from "
+        "the motion of their own joints"
+    )
     if config.numbers is None and not config.widths:
-        return ". Its numbers start from one density, one damping and one friction"
-    start = "from one density, one damping and one friction"
+        return f". Its numbers start {start}"
     if config.numbers is not None:
         start = "from the numbers of a description"
     widths = config.widths or {}

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mosim_gym.data.batches import Transitions
 from mosim_gym.data.dataset import Dataset
+from mosim_gym.dynamics.predictors import Observant
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.types import State
 
@@ -116,6 +117,13 @@ def learn_scales(simulator: Simulator, pairs: Pairs) -> None:
     simulator.bound_speed(_SPEED_MARGIN * max(float(fastest), 1e-3))
     if simulator.activation is not None and pairs.activation_rate is not None:
         _solve_activation(simulator.activation, pairs)
+
+
+@torch.no_grad()
+def choose_start(simulator: Simulator, pairs: Pairs) -> None:
+    """Let a predictor that can look for where to start in its training pairs."""
+    if isinstance(simulator.predictor, Observant):
+        simulator.predictor.look_at(pairs.state, pairs.action, pairs.acceleration)
 
 
 @torch.no_grad()

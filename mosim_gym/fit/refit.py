@@ -13,7 +13,7 @@ from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.fit.learners import make_learner
 from mosim_gym.fit.lessons import Lesson
 from mosim_gym.fit.losses import RESIDUALS, get_loss
-from mosim_gym.fit.pairs import Pairs, learn_range, learn_scales, make_pairs
+from mosim_gym.fit.pairs import Pairs, choose_start, learn_range, learn_scales, make_pairs
 from mosim_gym.fit.presets import Preset
 from mosim_gym.fit.stages import Part, Stage
 from mosim_gym.robots.spec import RobotSpec
@@ -66,6 +66,8 @@ class Refit:
         pairs = make_pairs(self.simulator, data)
         if len(pairs) >= _MORE * self._scaled_at:
             learn_scales(self.simulator, pairs)
+            if not self._scaled_at:
+                choose_start(self.simulator, pairs)
             self._scaled_at = len(pairs)
         else:
             learn_range(self.simulator, pairs)

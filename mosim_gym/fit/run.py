@@ -22,7 +22,7 @@ from mosim_gym.fit.identified import PICTURE, draw
 from mosim_gym.fit.interrupts import StoppedBetweenStepsError
 from mosim_gym.fit.lessons import Lessons
 from mosim_gym.fit.loop import LossNotFiniteError, Trainer, steps_within
-from mosim_gym.fit.pairs import data_fingerprint, learn_scales, make_pairs
+from mosim_gym.fit.pairs import choose_start, data_fingerprint, learn_scales, make_pairs
 from mosim_gym.fit.presets import Preset
 from mosim_gym.fit.resume import differences, read_state, write_state
 from mosim_gym.fit.stages import Part
@@ -64,6 +64,7 @@ class Run:
             simulator = self.simulator = Simulator(dataset.spec, config)
         pairs = make_pairs(simulator, train)
         learn_scales(simulator, pairs)
+        choose_start(simulator, pairs)
         lessons = Lessons(simulator, preset.loss, train, held_out, pairs)
         self._one_step = lessons.one_step
         self.trainers: list[Trainer[Any]] = [Trainer(simulator, preset, lessons, seed)]

@@ -75,13 +75,23 @@ def test_pairs_and_their_parameters_are_mujocos(flag: str) -> None:
     assert seen == set(index.values())
 
 
-@pytest.mark.parametrize("name", ["mixed", "cheetah", "humanoid"])
+@pytest.mark.parametrize("name", ["mixed", "ball_in_cup", "cheetah", "humanoid", "swimmer"])
 def test_a_description_survives_json(name: str) -> None:
     description = describe(mixed() if name == "mixed" else suite_model(name))
     text = json.dumps(description.to_json(), allow_nan=False)
     again = Description.from_json(json.loads(text))
     assert json.dumps(again.to_json()) == text
     assert again.tree.bodies.mass.sum() == 0
+
+
+def test_descriptions_written_before_there_were_fluids_and_strings_are_read() -> None:
+    description = describe(mixed())
+    later = ("fluid", "strings", "sprung")
+    fields = {k: v for k, v in description.to_json().items() if k not in later}
+    old = Description.from_json(fields)
+    assert (old.fluid, old.strings, old.sprung) == (None, None, None)
+    # Springs of joints without limits were not there.
+    assert description.may_be_sprung.sum() > old.may_be_sprung.sum() == 0
 
 
 def test_a_foreign_description_is_refused() -> None:
