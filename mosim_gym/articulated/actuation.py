@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mosim_gym.articulated.description import Activation, Actuators, Description
+from mosim_gym.articulated.actuators import Activation, Actuators
+from mosim_gym.articulated.description import Description
 from mosim_gym.articulated.physics import Physics
 from mosim_gym.robots.poses import Constants
 

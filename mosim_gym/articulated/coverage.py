@@ -43,7 +43,22 @@ def require_covered(model: mujoco.MjModel, pairs: Pairs) -> None:
     if found:
         raise MosimError(
             f"The articulated predictor does not cover everything this model uses: "
-            f'{"; ".join(found)}. Use another predictor (preset "default"), or a model without.'
+            f'{"; ".join(found)}. Use a network (preset "contact" or "default"), or a model '
+            "without."
+        )
+
+
+def require_touchable(model: mujoco.MjModel, pairs: Pairs) -> None:
+    """Raise if pairs of geoms have shapes whose distance is not known.
+
+    Raises:
+        MosimError: listing all of them.
+    """
+    found = list(dict.fromkeys(_shapes(model, pairs)))
+    if found:
+        raise MosimError(
+            f"How near this body is to the ground is not known of every part of it: "
+            f'{"; ".join(found)}. Use preset "default", which learns that, or other shapes.'
         )
 
 
@@ -139,11 +154,16 @@ def _tendons(model: mujoco.MjModel) -> Iterator[str]:
             yield f"{name} has a limit of its total actuator force"
 
 
-def _contacts(model: mujoco.MjModel, pairs: Pairs) -> Iterator[str]:
+def _shapes(model: mujoco.MjModel, pairs: Pairs) -> Iterator[str]:
     shapes = model.geom_type
-    for a, b, k in zip(pairs.geom1, pairs.geom2, pairs.explicit, strict=True):
+    for a, b in zip(pairs.geom1, pairs.geom2, strict=True):
         if (int(shapes[a]), int(shapes[b])) not in COVERED:
             yield f"contact between a {_SHAPES[shapes[a]]} and a {_SHAPES[shapes[b]]}"
+
+
+def _contacts(model: mujoco.MjModel, pairs: Pairs) -> Iterator[str]:
+    yield from _shapes(model, pairs)
+    for k in pairs.explicit:
         if k >= 0 and np.any(model.pair_solreffriction[k]):
             yield "contact pairs with a solref of their own for friction"
     if model.flg_surfacevel or model.flg_adhesion:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mosim_gym.articulated.coverage import require_covered
+from mosim_gym.articulated.actuators import Actuators, actuators_of
+from mosim_gym.articulated.coverage import require_covered, require_touchable
 from mosim_gym.articulated.fluid import Fluid, fluid_of
 from mosim_gym.articulated.pairs import Pairs, pairs_of
 from mosim_gym.articulated.plain import from_plain, to_plain
@@ -34,49 +35,6 @@ class Cone(StrEnum):
 
     PYRAMIDAL = "pyramidal"
     ELLIPTIC = "elliptic"
-
-
-class Activation(StrEnum):
-    """Actuators' own dynamics (documentation: Computation, Actuation model)."""
-
-    NONE = "none"
-    INTEGRATOR = "integrator"
-    FILTER = "filter"
-    FILTEREXACT = "filterexact"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Actuators:
-    """What actuators act on, and how.
-
-    Attributes:
-        names: as in the MJCF, or ``actuator<i>``.
-        joints: the length of each per unit of gear is this combination of the positions of hinges
-            and slides, ``(nu, njnt)``: one joint, or those of a fixed tendon.
-        activation: dynamics of each.
-        act_index: where its activation is in act, -1 without one, ``(nu,)``.
-        affine_gain: whether the gain depends on length and speed, ``(nu,)`` bool.
-        affine_bias: whether there is a bias, ``(nu,)`` bool.
-        ctrl_limited: whether controls are clamped, ``(nu,)`` bool.
-        ctrl_range: ``(nu, 2)``.
-        force_limited: ``(nu,)`` bool.
-        force_range: ``(nu, 2)``.
-        act_limited: ``(nu,)`` bool.
-        act_range: ``(nu, 2)``.
-    """
-
-    names: tuple[str, ...]
-    joints: Float64Array
-    activation: tuple[Activation, ...]
-    act_index: IntArray
-    affine_gain: NDArray[np.bool_]
-    affine_bias: NDArray[np.bool_]
-    ctrl_limited: NDArray[np.bool_]
-    ctrl_range: Float64Array
-    force_limited: NDArray[np.bool_]
-    force_range: Float64Array
-    act_limited: NDArray[np.bool_]
-    act_range: Float64Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,14 +152,24 @@ def load_model(path: str | Path) -> mujoco.MjModel:
         raise MosimError(f"{path} is no MJCF or URDF that MuJoCo can read: {error}") from error
 
 
-def describe(model: mujoco.MjModel) -> Description:
+def describe(model: mujoco.MjModel, *, ground: bool = False) -> Description:
     """Read a compiled model.
+
+    Args:
+        model: of the body.
+        ground: it is only to be told where the body can touch what never moves (contact features):
+            of contacts those alone are read, and nothing else has to be covered.
 
     Raises:
         MosimError: listing everything the model uses that is not covered.
     """
     pairs = pairs_of(model)
-    require_covered(model, pairs)
+    if ground:
+        moves = model.body_weldid[model.geom_bodyid] != 0
+        pairs = pairs.chosen(np.flatnonzero(moves[pairs.geom1] != moves[pairs.geom2]))
+        require_touchable(model, pairs)
+    else:
+        require_covered(model, pairs)
     options = _options(model)
     shortest = 2 * options.timestep if options.refsafe else 0.0
     return Description(
@@ -210,7 +178,7 @@ def describe(model: mujoco.MjModel) -> Description:
         rubbing=np.array(model.dof_frictionloss > 0),
         slides_only=np.array(model.body_simple == 2),
         pairs=pairs,
-        actuators=_actuators(model),
+        actuators=actuators_of(model),
         options=options,
         fluid=fluid_of(model),
         strings=strings_of(model, shortest) if options.limits else None,
@@ -230,40 +198,6 @@ def _geometry(tree: Tree) -> Tree:
     )
     none = Sites((), np.zeros(0, np.int64), np.zeros((0, 3)), np.zeros((0, 4)), np.zeros((0, 3)))
     return replace(tree, bodies=blank, sites=none)
-
-
-def _actuators(model: mujoco.MjModel) -> Actuators:
-    nu = int(model.nu)
-    activations = tuple(Activation)
-    return Actuators(
-        names=tuple(model.actuator(i).name or f"actuator{i}" for i in range(nu)),
-        joints=_transmission(model),
-        activation=tuple(activations[int(kind)] for kind in model.actuator_dyntype),
-        act_index=np.array(model.actuator_actadr, dtype=np.int64),
-        affine_gain=np.array(model.actuator_gaintype == 1),
-        affine_bias=np.array(model.actuator_biastype == 1),
-        ctrl_limited=np.array(model.actuator_ctrllimited, dtype=np.bool_),
-        ctrl_range=np.array(model.actuator_ctrlrange, dtype=np.float64),
-        force_limited=np.array(model.actuator_forcelimited, dtype=np.bool_),
-        force_range=np.array(model.actuator_forcerange, dtype=np.float64),
-        act_limited=np.array(model.actuator_actlimited, dtype=np.bool_),
-        act_range=np.array(model.actuator_actrange, dtype=np.float64),
-    )
-
-
-def _transmission(model: mujoco.MjModel) -> Float64Array:
-    joints = np.zeros((model.nu, model.njnt))
-    for i, target in enumerate(model.actuator_trnid[:, 0]):
-        if model.actuator_trntype[i] != _TENDON:
-            joints[i, target] = 1.0
-            continue
-        first = model.tendon_adr[target]
-        for wrap in range(first, first + model.tendon_num[target]):
-            joints[i, model.wrap_objid[wrap]] += model.wrap_prm[wrap]
-    return joints
-
-
-_TENDON = 3  # mjTRN_TENDON
 
 
 def _options(model: mujoco.MjModel) -> Options:

@@ -44,6 +44,10 @@ class Pairs:
         """Number of pairs."""
         return len(self.geom1)
 
+    def chosen(self, index: IntArray) -> Pairs:
+        """Some of them."""
+        return Pairs(self.geom1[index], self.geom2[index], self.condim[index], self.explicit[index])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contacts:

@@ -60,7 +60,8 @@ def with_description(
     from mosim_gym.articulated.priors import parameter_widths
 
     model = _model(preset, data, mjcf)
-    description, widths = describe(model), dict(map(_prior, priors))
+    description = describe(model, ground=preset.needs_ground_only)
+    widths = dict(map(_prior, priors))
     parameter_widths(widths)  # Raises before anything long begins.
     if told is not Told.NUMBERS:
         return preset.told(description.to_json(), widths=widths or None)

@@ -61,6 +61,11 @@ class Preset:
         """Whether its model has to be told a body's geometry, see `told`."""
         return self.model.needs_geometry
 
+    @property
+    def needs_ground_only(self) -> bool:
+        """Whether of the geometry it only uses where the body can touch what never moves."""
+        return self.model.predictor != "articulated"
+
     def told(
         self,
         geometry: Mapping[str, Any],

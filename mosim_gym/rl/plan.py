@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mosim_gym.articulated.description import Description, describe
+from mosim_gym.articulated.description import describe
 from mosim_gym.errors import MosimError
 from mosim_gym.fit.presets import CONTACT, DEFAULT, Preset, get_preset
 from mosim_gym.registration import TaskRow, find_env
@@ -108,16 +108,10 @@ def _recipe(model: str | Preset | None, row: TaskRow) -> Preset:
     body = model_of(row.domain, row.task)
     if model is None:
         try:
-            model = CONTACT if _meets_ground(describe(body)) else DEFAULT
-        except MosimError:  # something of it is not covered
+            model = CONTACT if len(describe(body, ground=True).pairs) else DEFAULT
+        except MosimError:  # it has shapes whose distance is not known
             model = DEFAULT
     preset = get_preset(model)
     if preset.needs_geometry and preset.model.geometry is None:
-        return preset.told(describe(body).to_json())
+        return preset.told(describe(body, ground=preset.needs_ground_only).to_json())
     return preset
-
-
-def _meets_ground(description: Description) -> bool:
-    """Whether any pair of geoms that can touch has one that never moves."""
-    bodies, pairs = description.tree.geoms.body, description.pairs
-    return any((description.weld[bodies[geom]] == 0).any() for geom in (pairs.geom1, pairs.geom2))
