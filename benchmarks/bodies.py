@@ -17,12 +17,17 @@ from mosim_gym.tasks.mujoco import load_dm_env, robot_of
 
 TASKS = {
     "acrobot": "swingup",
+    "ball_in_cup": "catch",
     "cartpole": "swingup",
     "cheetah": "run",
+    "go2": "stand",
     "hopper": "hop",
     "humanoid": "run",
+    "panda": "reach",
     "pendulum": "swingup",
+    "quadruped": "walk",
     "reacher": "easy",
+    "swimmer": "swimmer6",
     "walker": "walk",
 }
 STEPS = 1000

@@ -104,7 +104,7 @@ def run_missing(
 
 def timed(file: Path, name: str, work: Callable[[], Any]) -> float:
     """Do `work` unless `file` says that it was done before; the seconds it took."""
-    seconds: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
+    seconds = taken(file)
     if name not in seconds:
         start = time.perf_counter()
         work()
@@ -112,3 +112,9 @@ def timed(file: Path, name: str, work: Callable[[], Any]) -> float:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_json(file, seconds)
     return seconds[name]
+
+
+def taken(file: Path) -> dict[str, float]:
+    """The seconds that `timed` wrote there, by name."""
+    seconds: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
+    return seconds
