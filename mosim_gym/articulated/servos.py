@@ -86,6 +86,13 @@ def servos_from_motion(description: Description, physics: Physics, motion: Motio
     return physics._replace(gain=gain, bias=bias, armature=armature)
 
 
+def all_found(description: Description) -> bool:
+    """Whether there are servos, and `servos_from_motion` finds every one."""
+    actuators = description.actuators
+    servos = int((actuators.affine_bias | actuators.affine_gain).sum())
+    return 0 < servos == len(_found(description))
+
+
 def _found(description: Description) -> list[tuple[int, int]]:
     """Servos and the joints they turn."""
     actuators, types = description.actuators, description.tree.joints.types

@@ -15,7 +15,7 @@ from mosim_gym.articulated.guess import guess
 from mosim_gym.articulated.learned import LearnedPhysics
 from mosim_gym.articulated.numbers import labelled
 from mosim_gym.articulated.physics import Physics
-from mosim_gym.articulated.servos import Motion, servos_from_motion
+from mosim_gym.articulated.servos import Motion, all_found, servos_from_motion
 from mosim_gym.dynamics.config import ModelConfig
 from mosim_gym.dynamics.features import FeatureMap
 from mosim_gym.dynamics.geometry import told_geometry
@@ -71,6 +71,15 @@ class Articulated(nn.Module):
             return
         motion = Motion(state.qpos, state.qvel, acceleration, action)
         self.start_from(servos_from_motion(self.description, self.physics.start(), motion))
+
+    def details(self) -> list[nn.Parameter]:
+        """See `mosim_gym.dynamics.predictors.Detailed`: servos, if `look_at` has found all of them.
+
+        What their joints carry is far off at first, and would drag them along.
+        """
+        if self._told_motors or not all_found(self.description):
+            return []
+        return [getattr(self.physics, name) for name in ("gain", "bias")]
 
     def priors(self) -> dict[nn.Parameter, Prior]:
         """See `mosim_gym.dynamics.predictors.Informed`."""

@@ -227,7 +227,8 @@ ARTICULATED = dataclasses.replace(
     steps=60,
     # From numbers that are far off it takes a few tens of steps; then it is there, or will not be.
     patience=0.25,
-    stages=(Stage(Part.PREDICTOR),),
+    # First without the servos, where single joints have told what they are.
+    stages=(Stage(Part.OUTLINE), Stage(Part.PREDICTOR, share=3.0)),
 )
 
 #: What such physics leaves over (drag, play, what the geometry does not say) is then learned by a
@@ -240,7 +241,8 @@ ARTICULATED_CORRECTED = dataclasses.replace(
     ),
     steps=3_060,
     stages=(
-        Stage(Part.PREDICTOR, share=60.0),
+        Stage(Part.OUTLINE, share=15.0),
+        Stage(Part.PREDICTOR, share=45.0),
         Stage(Part.CORRECTOR, share=3_000.0, optimizer="soap", batch_size=512),
     ),
 )
