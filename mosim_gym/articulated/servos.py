@@ -132,8 +132,10 @@ def _fit(description: Description, u: int, q: int, v: int, motion: Motion) -> _S
             asked = servo.stiffness * (error - servo.seconds * motion.qvel[:, v])
             force = asked.clamp(low, high)
             damping = torch.where(force == asked, step * servo.stiffness * servo.seconds, 0.0)
-            # What pulls at the joint all the time is not the servo's.
-            left.append((force / (servo.inertia + damping) - seen).var(1))
+            missing = force / (servo.inertia + damping) - seen
+            # What pulls at the joint all the time is not the servo's, nor is what hits it.
+            missing = missing - missing.median(1, keepdim=True).values
+            left.append(missing.abs().mean(1))
         return tried[int(torch.cat(left).argmin())]
 
     found = best(tried)

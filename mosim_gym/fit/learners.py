@@ -125,7 +125,9 @@ def make_learner(
                 f"this model of {simulator.spec.name} has {count}. Use preset="
                 '"lagrangian_network", or an optimizer that follows gradients ("soap").'
             )
-        return LevenbergMarquardt(simulator, lesson.residuals, parameters, len(lesson.train))
+        return LevenbergMarquardt(
+            simulator, lesson.residuals, parameters, len(lesson.train), stage.tame
+        )
     peak = preset.learning_rate * stage.learning_rate
     optimizer = OPTIMIZERS[name](parameters, peak)
     return GradientDescent(simulator, lesson, parameters, optimizer, preset.clip)

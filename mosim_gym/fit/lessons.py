@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import torch
@@ -15,6 +15,7 @@ from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.fit.losses import RESIDUALS, get_loss, unrolled_error, unrolled_residuals
 from mosim_gym.fit.pairs import Pairs, Rows, make_pairs
 from mosim_gym.fit.stages import Stage
+from mosim_gym.fit.tame import geometric_mean
 from mosim_gym.fit.unrolls import Unrolls, make_unrolls
 
 _HELD_OUT_PAIRS = 10_000
@@ -44,6 +45,7 @@ class Lessons:
 
     Attributes:
         one_step: the former.
+        tamed: the same, judged by the geometric mean of squared residuals.
     """
 
     def __init__(
@@ -52,12 +54,19 @@ class Lessons:
         """`pairs` are those of `train`, made already to learn the scales from."""
         self._simulator, self._train, self._held_out = simulator, train, held_out
         others = thinned(make_pairs(simulator, held_out), _HELD_OUT_PAIRS)
-        self.one_step = Lesson(pairs, others, get_loss(loss), RESIDUALS.get(loss))
+        self.one_step = self.tamed = Lesson(pairs, others, get_loss(loss), RESIDUALS.get(loss))
+        residuals = self.one_step.residuals
+        if residuals is not None:
+
+            def left(simulator: Simulator, rows: Pairs) -> Tensor:
+                return geometric_mean(residuals(simulator, rows))
+
+            self.tamed = replace(self.one_step, loss=left)
 
     def __call__(self, stage: Stage) -> Lesson[Pairs] | Lesson[Unrolls]:
         """What that stage learns from."""
         if stage.unroll == 1:
-            return self.one_step
+            return self.one_step if stage.tame == 1 else self.tamed
         train = make_unrolls(self._simulator, self._train, stage.unroll)
         others = make_unrolls(self._simulator, self._held_out, stage.unroll)
         most = max(1, _HELD_OUT_PAIRS // stage.unroll)

@@ -21,6 +21,7 @@ from mosim_gym.dynamics.predictors import Informed, Prior
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.fit.bounded import solve_within
 from mosim_gym.fit.pairs import Rows
+from mosim_gym.fit.tame import tamed, usual
 
 R = TypeVar("R", bound=Rows)
 
@@ -68,6 +69,7 @@ class LevenbergMarquardt(Generic[R]):
         residuals: Callable[[Simulator, R], Tensor],
         parameters: Sequence[nn.Parameter],
         rows: int,
+        tame: float = 1.0,
     ) -> None:
         """Start with a moderate damping.
 
@@ -76,6 +78,7 @@ class LevenbergMarquardt(Generic[R]):
             residuals: whose mean square is to become small.
             parameters: of the model, that learn.
             rows: there are to learn from in all: the more, the less a prior weighs.
+            tame: share of a batch's residuals beyond which they count by their logarithm.
         """
         self._call = _Call(simulator, residuals)
         chosen = {id(p) for p in parameters}
@@ -87,7 +90,9 @@ class LevenbergMarquardt(Generic[R]):
         self._by_row = bool(getattr(simulator.predictor, "cheap_by_row", False))
         #: By metric.
         self.dampings = [_FIRST_DAMPING, _FIRST_DAMPING]
-        self._rows = rows
+        self._rows, self._tame = rows, tame
+        #: Residuals beyond this size count by their logarithm.
+        self._usual = math.inf
         predictor = simulator.predictor
         known = predictor.priors() if isinstance(predictor, Informed) else {}
         priors = [known.get(p, _NOTHING_KNOWN) for p in self._parameters]
@@ -99,6 +104,7 @@ class LevenbergMarquardt(Generic[R]):
     def step(self, batch: R, factor: float) -> float:
         """Take the step that makes the loss on `batch` smaller, if one does; `factor` is unused."""
         weights = self.weights
+        self._find_usual(batch)
         loss, gradient, curvature, width = self.normal_equations(batch)
         if not loss.isfinite():
             batch = self.solvable(batch)
@@ -207,7 +213,13 @@ class LevenbergMarquardt(Generic[R]):
     def _residuals(self, weights: Tensor, batch: R) -> Tensor:
         pieces = zip(self._names, self._parameters, weights.split(self._sizes), strict=True)
         values = {name: piece.view(p.shape) for name, p, piece in pieces}
-        return functional_call(self._call, values, (batch,)).flatten()
+        residuals = functional_call(self._call, values, (batch,)).flatten()
+        return residuals if self._usual == math.inf else tamed(residuals, self._usual)
+
+    def _find_usual(self, batch: R) -> None:
+        if self._tame < 1:
+            self._usual = math.inf
+            self._usual = usual(self._residuals(self.weights, batch), self._tame)
 
     def _each(self, values: Sequence[float]) -> Tensor:
         """A value a parameter as one a weight."""

@@ -226,9 +226,13 @@ ARTICULATED = dataclasses.replace(
     batch_size=1024,
     steps=60,
     # From numbers that are far off it takes a few tens of steps; then it is there, or will not be.
-    patience=0.25,
+    patience=0.5,
     # First without the servos, where single joints have told what they are.
-    stages=(Stage(Part.OUTLINE), Stage(Part.PREDICTOR, share=3.0)),
+    stages=(
+        Stage(Part.OUTLINE, tame=0.9),
+        Stage(Part.PREDICTOR, share=2.0, tame=0.9),
+        Stage(Part.PREDICTOR),
+    ),
 )
 
 #: What such physics leaves over (drag, play, what the geometry does not say) is then learned by a
@@ -241,8 +245,9 @@ ARTICULATED_CORRECTED = dataclasses.replace(
     ),
     steps=3_060,
     stages=(
-        Stage(Part.OUTLINE, share=15.0),
-        Stage(Part.PREDICTOR, share=45.0),
+        Stage(Part.OUTLINE, share=15.0, tame=0.9),
+        Stage(Part.PREDICTOR, share=30.0, tame=0.9),
+        Stage(Part.PREDICTOR, share=15.0),
         Stage(Part.CORRECTOR, share=3_000.0, optimizer="soap", batch_size=512),
     ),
 )

@@ -41,6 +41,9 @@ class Stage:
         easy_share: of all rows, by the model's errors as it is: these are easy, the rest is hard.
         averaging: decay, a step, of an exponential moving average of the weights, which is judged
             on held-out data beside the weights themselves; 0 keeps none.
+        tame: residuals larger than this share of a batch count by their logarithm, see
+            `mosim_gym.fit.tame`, and a geometric mean picks the best weights; 1 tames none. For
+            "levenberg_marquardt".
         unroll: control steps that the model is unrolled over; 1 learns from single steps, by the
             preset's loss.
     """
@@ -54,6 +57,7 @@ class Stage:
     hard: float = 0.0
     easy_share: float = 15 / 16
     averaging: float = 0.0
+    tame: float = 1.0
     unroll: int = 1
 
     def __post_init__(self) -> None:
@@ -66,6 +70,7 @@ class Stage:
             ("batch_size", self.batch_size != (), "one size or more"),
             ("hard", 0 <= self.hard <= 1, "0 to 1"),
             ("easy_share", 0 < self.easy_share < 1, "more than 0 and less than 1"),
+            ("tame", 0 < self.tame <= 1, "more than 0 and at most 1"),
             ("averaging", 0 <= self.averaging < 1, "0 or more and less than 1"),
         )
         for name, fits, expected in checks:

@@ -52,7 +52,7 @@ def test_strong_and_weak_servos_are_found(integrator: str, kp: float, kv: float)
     description = describe(model)
     start = guess(description)
     found = servos_from_motion(description, start, moved(model))
-    assert found.gain[0, 0] == pytest.approx(kp, rel=0.4)
+    assert 0.5 < found.gain[0, 0] / kp < 2
     assert found.bias[0, 1] == -found.gain[0, 0]
     assert -found.bias[0, 2] / found.gain[0, 0] == pytest.approx(kv / kp, rel=0.4)
     # With the arm hanging from it, in the middle of its range.

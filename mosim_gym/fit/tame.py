@@ -1,0 +1,37 @@
+"""Residuals beyond what is usual count by their logarithm, so that a few do not lead a fit astray.
+
+Far from the truth a model gets some rows wrong altogether: a servo that is at its limit where it
+should not be, a foot that touches where it should not. By their squares these few outweigh all
+others, whose small errors tell the way. Cauchy's loss ``s^2 log(1 + (r / s)^2)`` (Barron, A general
+and adaptive robust loss function, 2019) is r^2 where r is small against s, and hardly grows beyond.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+#: Squares below count as this, relative to one: rounding of float64.
+_LEAST = 1e-30
+_TINY = 1e-300
+
+
+def usual(residuals: Tensor, share: float) -> float:
+    """The size that this share of the finite residuals stays below; 1 if there are none."""
+    sizes = residuals[residuals.isfinite()].abs()
+    return float(sizes.quantile(share)) if len(sizes) else 1.0
+
+
+def tamed(residuals: Tensor, size: float) -> Tensor:
+    """Residuals whose squares are Cauchy's loss of the given ones, differentiable."""
+    ratio = residuals / max(size, _TINY)
+    # log1p(x^2) / x^2 has a limit at 0, its square root and derivative as well.
+    square = ratio.square()
+    small = square < 1e-8
+    bent = torch.log1p(torch.where(small, 1.0, square)) / torch.where(small, 1.0, square)
+    return residuals * torch.where(small, 1 - square / 4, bent.sqrt())
+
+
+def geometric_mean(residuals: Tensor) -> Tensor:
+    """Of their squares: how far a fit is, whatever a few of them do."""
+    return residuals.square().clamp_min(_LEAST).log().mean().exp()

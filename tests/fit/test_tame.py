@@ -1,0 +1,80 @@
+"""Cauchy's loss as residuals, and what it is for."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mosim_gym.data.dataset import episode_path
+from mosim_gym.data.episode import save_episode
+from mosim_gym.dynamics.lagrangian import Lagrangian
+from mosim_gym.errors import MosimError
+from mosim_gym.fit import fit
+from mosim_gym.fit.presets import LAGRANGIAN
+from mosim_gym.fit.stages import Part, Stage
+from mosim_gym.fit.tame import geometric_mean, tamed, usual
+from tests.fit.fakes import DAMPING, pendulum_spec, write_dataset
+
+sizes = st.floats(1e-12, 1e6)
+values = st.floats(-1e6, 1e6)
+
+
+@given(values, sizes)
+def test_squares_are_cauchys_loss(residual: float, size: float) -> None:
+    r = torch.tensor([residual], dtype=torch.float64)
+    expected = size**2 * np.log1p((residual / size) ** 2)
+    assert float(tamed(r, size)) ** 2 == pytest.approx(expected, rel=1e-6, abs=1e-300)
+    assert residual * float(tamed(r, size)) >= 0
+
+
+@given(values, sizes)
+def test_the_derivative_is_right_everywhere(residual: float, size: float) -> None:
+    r = torch.tensor([residual], dtype=torch.float64, requires_grad=True)
+    tamed(r, size).square().sum().backward()
+    assert r.grad is not None
+    expected = 2 * residual / (1 + (residual / size) ** 2)
+    assert float(r.grad) == pytest.approx(expected, rel=1e-6, abs=1e-300)
+
+
+def test_what_is_usual_and_how_far_a_fit_is_do_not_hang_on_a_few() -> None:
+    residuals = torch.ones(1000, dtype=torch.float64)
+    residuals[:50] = 1e6
+    residuals[50] = torch.nan
+    assert usual(residuals, 0.9) == 1
+    assert usual(torch.full((3,), torch.nan), 0.9) == 1
+    assert float(geometric_mean(residuals[51:])) == pytest.approx(1)
+    assert float(geometric_mean(residuals[:10_00].nan_to_num(1.0))) < 10
+    assert float(geometric_mean(torch.zeros(3, dtype=torch.float64))) > 0
+
+
+def test_rows_that_are_wrong_altogether_do_not_lead_a_fit_astray(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", pendulum_spec(), episodes=40)
+    generator = np.random.default_rng(0)
+    for index, episode in enumerate(data.episodes):
+        hit = generator.random(episode.qvel.shape) < 0.03
+        qvel = episode.qvel + hit * generator.normal(scale=3.0, size=hit.shape)
+        save_episode(episode_path(data.path, index), dataclasses.replace(episode, qvel=qvel))
+    off = []
+    for tame in (1.0, 0.8):
+        stages = (Stage(Part.OUTLINE, tame=tame),)
+        recipe = dataclasses.replace(
+            LAGRANGIAN, batch_size=512, stages=stages, patience=1.0, estimate=False
+        )
+        result = fit(data.path, out=tmp_path / "x", preset=recipe, steps=20, progress=False)
+        predictor = result.simulator.predictor
+        assert isinstance(predictor, Lagrangian)
+        mass = predictor.mechanics.mass[0, 0] + predictor.implicit_step * predictor.damping
+        off.append(abs((predictor.damping / mass).item() - DAMPING))
+    assert off[0] > 1e-2
+    assert off[1] < 1e-4
+
+
+def test_shares_are_checked() -> None:
+    with pytest.raises(MosimError, match=r"Stage.tame is 0; expected more than 0 and at most 1"):
+        Stage(Part.PREDICTOR, tame=0)
