@@ -31,7 +31,8 @@ def write_csv(name: str, rows: Sequence[Mapping[str, Any]], **facts: Any) -> Pat
     command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     for key, value in {"command": command, **environment_record(), **facts}.items():
         text.write(f"# {key}: {json.dumps(value)}\n")
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text_atomically(path, text.getvalue())
