@@ -96,3 +96,36 @@ def test_other_presets_are_told_nothing(tmp_path: Path) -> None:
     assert with_description(preset, tmp_path) is preset
     with pytest.raises(MosimError, match='--preset articulated.*"default" is not'):
         with_description(preset, tmp_path, tmp_path / "arm.xml")
+
+
+TIED = """
+<mujoco>
+  <worldbody>
+    <geom type="box" size="1 1 .1"/>
+    <body name="a" pos="0 0 1"><joint name="swing"/><geom type="cylinder" size=".1 .1"/></body>
+    <body name="b" pos="1 0 1"><joint name="turn"/><geom size=".1" pos=".3 0 0"/></body>
+  </worldbody>
+  <equality><joint joint1="swing" joint2="turn"/></equality>
+  <actuator>{actuator}</actuator>
+</mujoco>
+"""
+
+
+def test_what_is_not_covered_is_left_to_a_corrector_where_that_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "arm.xml"
+    file.write_text(TIED.format(actuator=""))
+    preset = get_preset("articulated_corrected")
+    with pytest.raises(MosimError, match="1 equality.*cylinder and a box.*with --force"):
+        with_description(preset, tmp_path, file)
+    geometry = with_description(preset, tmp_path, file, force=True).model.geometry
+    assert geometry is not None
+    assert geometry["missing"][0] == "1 equality constraints"
+    assert len(geometry["missing"]) == 4
+    # What is covered stays: nothing here, since the ground is a box.
+    assert geometry["pairs"]["geom1"]["values"] == []
+    for name in ("articulated", "contact"):
+        with pytest.raises(MosimError, match=f'articulated_corrected.; preset "{name}" has none'):
+            with_description(get_preset(name), tmp_path, file, force=True)
+    file.write_text(TIED.format(actuator='<adhesion body="b" ctrlrange="0 1"/>'))
+    with pytest.raises(MosimError, match=r"acts on a body.*it cannot be left out"):
+        with_description(preset, tmp_path, file, force=True)

@@ -10,6 +10,7 @@ import numpy as np
 from mosim_gym.articulated.pairs import Pairs
 from mosim_gym.articulated.strings import is_string
 from mosim_gym.errors import MosimError
+from mosim_gym.robots.tree import IntArray
 from mosim_gym.types import Array
 
 if TYPE_CHECKING:
@@ -33,19 +34,39 @@ _IMPLICITFAST = 3
 _NO_CONSTRAINT, _NO_EQUALITY, _NO_LIMIT = 1 << 0, 1 << 1, 1 << 3
 
 
-def require_covered(model: mujoco.MjModel, pairs: Pairs) -> None:
+def require_covered(model: mujoco.MjModel, pairs: Pairs, *, force: bool = False) -> list[str]:
     """Raise if the model uses what is not covered.
+
+    Args:
+        model: of the body.
+        pairs: of geoms that can touch.
+        force: put up with what can be left out; it is returned, in words.
 
     Raises:
         MosimError: listing all of it.
     """
-    found = list(dict.fromkeys(uncovered(model, pairs)))
+    left_out = list(dict.fromkeys(uncovered(model, pairs)))
+    needed = list(dict.fromkeys(_needed(model)))
+    found = needed if force else [*needed, *left_out]
     if found:
         raise MosimError(
             f"The articulated predictor does not cover everything this model uses: "
             f'{"; ".join(found)}. Use a network (preset "contact" or "default"), or a model '
-            "without."
+            "without; "
+            + (
+                "it cannot be left out."
+                if force
+                else "with --force, what can be left out is left to a network beside it."
+            )
         )
+    return left_out
+
+
+def covered(model: mujoco.MjModel, pairs: Pairs) -> IntArray:
+    """Indices of the pairs whose shapes are covered."""
+    shapes = model.geom_type
+    kinds = zip(shapes[pairs.geom1].tolist(), shapes[pairs.geom2].tolist(), strict=True)
+    return np.flatnonzero([kind in COVERED for kind in kinds])
 
 
 def require_touchable(model: mujoco.MjModel, pairs: Pairs) -> None:
@@ -63,12 +84,22 @@ def require_touchable(model: mujoco.MjModel, pairs: Pairs) -> None:
 
 
 def uncovered(model: mujoco.MjModel, pairs: Pairs) -> Iterator[str]:
-    """What is not covered, in words, one by one."""
+    """What is not covered and could be left out, in words, one by one."""
     yield from _world(model)
     yield from _joints(model)
-    yield from _actuators(model)
     yield from _tendons(model)
     yield from _contacts(model, pairs)
+
+
+def _needed(model: mujoco.MjModel) -> Iterator[str]:
+    """What is not covered, and without which nothing can be computed."""
+    if model.opt.integrator not in (0, 1, 3):
+        yield "an integrator other than Euler, RK4 and implicitfast"
+    yield from _actuators(model)
+    for t in sorted(set(model.actuator_trnid[model.actuator_trntype == _TENDON, 0].tolist())):
+        wraps = slice(model.tendon_adr[t], model.tendon_adr[t] + model.tendon_num[t])
+        if np.any(model.wrap_type[wraps] != _WRAP_JOINT):
+            yield f"tendon {model.tendon(t).name or t!r} is spatial"
 
 
 def _world(model: mujoco.MjModel) -> Iterator[str]:
@@ -78,8 +109,6 @@ def _world(model: mujoco.MjModel) -> Iterator[str]:
             yield "fluid forces on ellipsoids"
         if option.integrator == _IMPLICITFAST:
             yield "a fluid under the implicitfast integrator"
-    if option.integrator not in (0, 1, 3):
-        yield "an integrator other than Euler, RK4 and implicitfast"
     if option.noslip_iterations:
         yield "the noslip solver"
     if option.enableflags & 1:
@@ -136,12 +165,8 @@ def _actuators(model: mujoco.MjModel) -> Iterator[str]:
 
 def _tendons(model: mujoco.MjModel) -> Iterator[str]:
     limits = not model.opt.disableflags & (_NO_CONSTRAINT | _NO_LIMIT)
-    used = set(model.actuator_trnid[model.actuator_trntype == _TENDON, 0].tolist())
     for t in range(model.ntendon):
         name = f"tendon {model.tendon(t).name or t!r}"
-        wraps = slice(model.tendon_adr[t], model.tendon_adr[t] + model.tendon_num[t])
-        if t in used and np.any(model.wrap_type[wraps] != _WRAP_JOINT):
-            yield f"{name} is spatial"
         if limits and model.tendon_limited[t] and not is_string(model, t):
             yield f"{name} has a limit, and runs along joints, over pulleys or around geoms"
         if model.tendon_stiffness[t] or np.any(model.tendon_stiffnesspoly[t]):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosim_gym.articulated.actuators import Actuators, actuators_of
-from mosim_gym.articulated.coverage import require_covered, require_touchable
+from mosim_gym.articulated.coverage import covered, require_covered, require_touchable
 from mosim_gym.articulated.fluid import Fluid, fluid_of
 from mosim_gym.articulated.pairs import Pairs, pairs_of
 from mosim_gym.articulated.plain import from_plain, to_plain
@@ -94,6 +94,7 @@ class Description:
         strings: that hold it, if any.
         sprung: joints that have a spring though nothing limits them, ``(njnt,)`` bool; limited ones
             may all have one.
+        missing: what of it was left out, in words.
     """
 
     tree: Tree
@@ -106,6 +107,7 @@ class Description:
     fluid: Fluid | None = None
     strings: Strings | None = None
     sprung: NDArray[np.bool_] | None = None
+    missing: tuple[str, ...] | None = None
 
     @property
     def may_be_sprung(self) -> NDArray[np.bool_]:
@@ -152,24 +154,26 @@ def load_model(path: str | Path) -> mujoco.MjModel:
         raise MosimError(f"{path} is no MJCF or URDF that MuJoCo can read: {error}") from error
 
 
-def describe(model: mujoco.MjModel, *, ground: bool = False) -> Description:
+def describe(model: mujoco.MjModel, *, ground: bool = False, force: bool = False) -> Description:
     """Read a compiled model.
 
     Args:
         model: of the body.
         ground: it is only to be told where the body can touch what never moves (contact features):
             of contacts those alone are read, and nothing else has to be covered.
+        force: leave out what is not covered, where that is possible.
 
     Raises:
         MosimError: listing everything the model uses that is not covered.
     """
-    pairs = pairs_of(model)
+    pairs, missing = pairs_of(model), []
     if ground:
         moves = model.body_weldid[model.geom_bodyid] != 0
         pairs = pairs.chosen(np.flatnonzero(moves[pairs.geom1] != moves[pairs.geom2]))
         require_touchable(model, pairs)
     else:
-        require_covered(model, pairs)
+        missing = require_covered(model, pairs, force=force)
+        pairs = pairs.chosen(covered(model, pairs))
     options = _options(model)
     shortest = 2 * options.timestep if options.refsafe else 0.0
     return Description(
@@ -182,6 +186,7 @@ def describe(model: mujoco.MjModel, *, ground: bool = False) -> Description:
         options=options,
         fluid=fluid_of(model),
         strings=strings_of(model, shortest) if options.limits else None,
+        missing=tuple(missing),
         sprung=np.array((model.jnt_stiffness > 0) & (model.jnt_limited == 0)),
     )
 

@@ -135,6 +135,13 @@ def fit(
             "told; repeat it."
         ),
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Of articulated_corrected: leave to its network what of the body is not covered.",
+        ),
+    ] = False,
     members: Annotated[
         int | None,
         typer.Option(min=1, help="Fit an ensemble: OUT-0, OUT-1, ..., each with the next seed."),
@@ -150,7 +157,7 @@ def fit(
     from mosim_gym.fit.presets import get_preset
     from mosim_gym.fit.trainer import fit as train_model
 
-    recipe = with_description(get_preset(preset), data, mjcf, told, prior or ())
+    recipe = with_description(get_preset(preset), data, mjcf, told, prior or (), force)
     if members is not None:
         fitted = fit_ensemble(
             data,

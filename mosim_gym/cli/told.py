@@ -30,6 +30,7 @@ def with_description(
     mjcf: Path | None = None,
     told: Told | None = None,
     priors: Sequence[str] = (),
+    force: bool = False,
 ) -> Preset:
     """The recipe, told of the body what its model needs.
 
@@ -39,10 +40,16 @@ def with_description(
         mjcf: the body's MJCF or URDF; ``None``: that of the task the data was recorded on.
         told: how much of it; the geometry by default.
         priors: widths by kind of number, each ``KIND=WIDTH``.
+        force: leave out what physics with numbers does not cover, for a corrector to learn.
 
     Raises:
         MosimError: if the description cannot be found, or is given and not needed.
     """
+    if force and not preset.model.correctors:
+        raise MosimError(
+            "--force leaves what is not covered to a network beside the physics (--preset "
+            f'articulated_corrected); preset "{preset.name}" has none.'
+        )
     if not preset.needs_geometry:
         if mjcf is not None or told is not None or priors:
             raise MosimError(
@@ -60,7 +67,7 @@ def with_description(
     from mosim_gym.articulated.priors import parameter_widths
 
     model = _model(preset, data, mjcf)
-    description = describe(model, ground=preset.needs_ground_only)
+    description = describe(model, ground=preset.needs_ground_only, force=force)
     widths = dict(map(_prior, priors))
     parameter_widths(widths)  # Raises before anything long begins.
     if told is not Told.NUMBERS:

@@ -201,6 +201,9 @@ def _told_geometry(simulator: Simulator, unexplained: float) -> str:
         f"({n_weights} numbers), by an `articulated` predictor; and {config.correctors} "
         "correctors. Masses, motors, damping and springs are known relative to each other only."
     )
+    missing = (config.geometry or {}).get("missing")
+    if missing:
+        text += f" Left out, as it is not covered: {'; '.join(missing)}."
     if unexplained < _CONTRADICTION:
         return text
     return (
