@@ -126,7 +126,7 @@ def make_learner(
                 '"lagrangian_network", or an optimizer that follows gradients ("soap").'
             )
         return LevenbergMarquardt(
-            simulator, lesson.residuals, parameters, len(lesson.train), stage.taming(simulator)
+            simulator, lesson.residuals, parameters, len(lesson.train), stage.tame
         )
     peak = preset.learning_rate * stage.learning_rate
     optimizer = OPTIMIZERS[name](parameters, peak)

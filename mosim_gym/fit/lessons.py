@@ -66,7 +66,7 @@ class Lessons:
     def __call__(self, stage: Stage) -> Lesson[Pairs] | Lesson[Unrolls]:
         """What that stage learns from."""
         if stage.unroll == 1:
-            return self.one_step if stage.taming(self._simulator) == 1 else self.tamed
+            return self.one_step if stage.tame == 1 else self.tamed
         train = make_unrolls(self._simulator, self._train, stage.unroll)
         others = make_unrolls(self._simulator, self._held_out, stage.unroll)
         most = max(1, _HELD_OUT_PAIRS // stage.unroll)

@@ -13,6 +13,9 @@ from mosim_gym.fit.optimizers import LEVENBERG_MARQUARDT
 from mosim_gym.fit.stages import Part, Stage
 from mosim_gym.robots.spec import Integrator, RobotSpec
 
+#: Of a batch, residuals that count as they are while others are all wrong.
+_TAME = 0.9
+
 
 @dataclass(frozen=True, slots=True)
 class Preset:
@@ -88,6 +91,22 @@ class Preset:
             widths=None if widths is None else dict(widths),
         )
         return dataclasses.replace(self, model=model)
+
+    def around_details(self) -> Preset:
+        """The same where motion has told a predictor its details: first the rest, then all.
+
+        The details would be dragged along by what is far off yet, and rows that are all wrong (a
+        servo is at its limit where it should not be) would lead everything astray.
+        """
+        first, *others = self.stages
+        whole = first.share
+        stages = (
+            dataclasses.replace(first, part=Part.OUTLINE, share=whole / 4, tame=_TAME),
+            dataclasses.replace(first, share=whole / 2, tame=_TAME),
+            dataclasses.replace(first, share=whole / 4),
+            *others,
+        )
+        return dataclasses.replace(self, stages=stages, patience=2 * self.patience)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; without what is told of the body, which is not the recipe's."""
@@ -226,13 +245,8 @@ ARTICULATED = dataclasses.replace(
     batch_size=1024,
     steps=60,
     # From numbers that are far off it takes a few tens of steps; then it is there, or will not be.
-    patience=0.5,
-    # First without the servos, where single joints have told what they are.
-    stages=(
-        Stage(Part.OUTLINE, tame=0.9),
-        Stage(Part.PREDICTOR, share=2.0, tame=0.9),
-        Stage(Part.PREDICTOR),
-    ),
+    patience=0.25,
+    stages=(Stage(Part.PREDICTOR),),
 )
 
 #: What such physics leaves over (drag, play, what the geometry does not say) is then learned by a
@@ -245,9 +259,7 @@ ARTICULATED_CORRECTED = dataclasses.replace(
     ),
     steps=3_060,
     stages=(
-        Stage(Part.OUTLINE, share=15.0, tame=0.9),
-        Stage(Part.PREDICTOR, share=30.0, tame=0.9),
-        Stage(Part.PREDICTOR, share=15.0),
+        Stage(Part.PREDICTOR, share=60.0),
         Stage(Part.CORRECTOR, share=3_000.0, optimizer="soap", batch_size=512),
     ),
 )

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.data.estimate import estimated
 from mosim_gym.dynamics.checkpoint import save_checkpoint
+from mosim_gym.dynamics.predictors import Detailed, Observant
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
 from mosim_gym.evaluate.acceptance import accept
@@ -65,6 +66,9 @@ class Run:
         pairs = make_pairs(simulator, train)
         learn_scales(simulator, pairs)
         choose_start(simulator, pairs)
+        predictor = simulator.predictor
+        if isinstance(predictor, Observant) and isinstance(predictor, Detailed):
+            preset = self.preset = preset.around_details() if predictor.details() else preset
         lessons = Lessons(simulator, preset.loss, train, held_out, pairs)
         self._one_step = lessons.one_step
         self.trainers: list[Trainer[Any]] = [Trainer(simulator, preset, lessons, seed)]

@@ -43,7 +43,8 @@ class Stage:
             on held-out data beside the weights themselves; 0 keeps none.
         tame: residuals larger than this share of a batch count by their logarithm, see
             `mosim_gym.fit.tame`, and a geometric mean picks the best weights; 1 tames none. For
-            "levenberg_marquardt", where a predictor has details (see `taming`).
+            "levenberg_marquardt". The largest errors have most to tell where the model can follow
+            them (of limits far softer than they start): it is for rows that it gets all wrong.
         unroll: control steps that the model is unrolled over; 1 learns from single steps, by the
             preset's loss.
     """
@@ -76,16 +77,6 @@ class Stage:
         for name, fits, expected in checks:
             if not fits:
                 raise MosimError(f"Stage.{name} is {getattr(self, name)}; expected {expected}.")
-
-    def taming(self, simulator: Simulator) -> float:
-        """`tame` for this model: 1 without details, which are what rows can be all wrong about.
-
-        Elsewhere the largest errors have most to tell: of limits that are far softer than they
-        start, and are met in one row of ten (swimmers).
-        """
-        predictor = simulator.predictor
-        detailed = isinstance(predictor, Detailed) and bool(predictor.details())
-        return self.tame if detailed else 1.0
 
     def batch_sizes(self, default: int) -> tuple[int, ...]:
         """Rows of a batch, for each of equal stretches of the stage; `default` is the preset's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -15,7 +16,7 @@ from mosim_gym.data.dataset import Dataset, episode_path
 from mosim_gym.data.episode import Episode, save_episode
 from mosim_gym.data.metadata import Metadata, write_metadata
 from mosim_gym.dynamics.articulated import Articulated
-from mosim_gym.dynamics.checkpoint import load_simulator
+from mosim_gym.dynamics.checkpoint import load_checkpoint, load_simulator
 from mosim_gym.errors import MosimError
 from mosim_gym.fit import fit
 from mosim_gym.fit.presets import ARTICULATED, ARTICULATED_CORRECTED, Preset
@@ -133,6 +134,52 @@ def test_filters_and_servos_are_recovered(tmp_path: Path) -> None:
         rtol=1e-2,
         atol=0,
     )
+
+
+STRONG = """
+<mujoco>
+  <option timestep=".004" integrator="implicitfast"><flag contact="disable"/></option>
+  <worldbody>
+    <body pos="0 0 .4">
+      <joint name="a" axis="0 1 0" damping=".3" armature=".05"/>
+      <geom type="capsule" fromto="0 0 0 .3 0 0" size=".03"/>
+      <body pos=".3 0 0">
+        <joint name="b" axis="0 1 0" damping=".1" armature=".02"/>
+        <geom type="capsule" fromto="0 0 0 .3 0 0" size=".03"/>
+      </body>
+    </body>
+  </worldbody>
+  <actuator>
+    <position joint="a" kp="1500" kv="120" ctrlrange="-1 1" forcerange="-30 30"/>
+    <position joint="b" kp="600" kv="60" ctrlrange="-1 1" forcerange="-10 10"/>
+  </actuator>
+</mujoco>
+"""
+
+
+def test_servos_at_the_limit_of_their_force_are_recovered(tmp_path: Path) -> None:
+    model = mujoco.MjModel.from_xml_string(STRONG)
+    recipe = dataclasses.replace(ARTICULATED, batch_size=300).told(describe(model).to_json())
+    data = recorded(model, tmp_path / "data")
+    result = fit(data, out=tmp_path / "x", preset=recipe, steps=60, progress=False)
+    # What it moves comes first, then all together.
+    assert [stage["part"] for stage in read(tmp_path / "x")["preset"]["stages"]] == [
+        "outline",
+        "predictor",
+        "predictor",
+    ]
+    assert result.held_out_error < 1e-6
+    predictor = result.simulator.predictor
+    assert isinstance(predictor, Articulated)
+    # The limits tell the scale.
+    torch.testing.assert_close(
+        predictor.physics().gain[:, 0], torch.tensor([1500.0, 600.0]).double(), rtol=1e-2, atol=0
+    )
+
+
+def read(folder: Path) -> dict[str, Any]:
+    provenance: dict[str, Any] = load_checkpoint(folder).provenance
+    return provenance
 
 
 def recorded(model: mujoco.MjModel, folder: Path) -> Dataset:
