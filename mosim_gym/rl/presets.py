@@ -12,6 +12,8 @@ from stable_baselines3.common.buffers import NStepReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 
+from mosim_gym.envs.resets import MixedResets, ResetSource
+from mosim_gym.envs.uniform_resets import UniformResets
 from mosim_gym.errors import unknown_name
 
 
@@ -56,6 +58,9 @@ class AgentPreset:
         gamma: discount a control step.
         ent_coef: of SAC's entropy bonus; one that starts at 1 drowns a sparse reward at first.
         net_arch: hidden layers of actor and critics.
+        wide_starts: share of the rows that start anywhere (`UniformResets`), the others as they
+            would without. Imagined rows only: judgements and real steps start as the task has it.
+        wide_speed: the largest speed of those starts, rad/s and m/s.
         further: other arguments of the SB3 class.
     """
 
@@ -71,7 +76,18 @@ class AgentPreset:
     gamma: float = 0.99
     ent_coef: str = "auto_0.05"
     net_arch: tuple[int, ...] = (128, 128)
+    wide_starts: float = 0.0
+    wide_speed: float = 0.0
     further: Mapping[str, Any] = field(default_factory=dict)
+
+    def starts(self, otherwise: ResetSource) -> ResetSource:
+        """Where rows start, given where they would without `wide_starts`."""
+        if not self.wide_starts:
+            return otherwise
+        wide = UniformResets(self.wide_speed)
+        if self.wide_starts >= 1:
+            return wide
+        return MixedResets({wide: self.wide_starts, otherwise: 1 - self.wide_starts})
 
     def total_timesteps(self, updates: int) -> int:
         """Environment steps that lead to so many updates."""

@@ -1,0 +1,108 @@
+"""Starts all over the state space: within bounds, refused where there are none, in every face."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mosim_gym
+from mosim_gym import MixedResets, TaskResets, UniformResets
+from mosim_gym.errors import MosimError
+from mosim_gym.robots.spec import Joint, JointType, RobotSpec
+from mosim_gym.tasks.mujoco import robot_of
+
+LIMITS = st.tuples(st.floats(-5, 5), st.floats(0, 5)).map(lambda pair: (pair[0], sum(pair)))
+JOINTS = st.lists(
+    st.one_of(
+        st.tuples(st.just(JointType.HINGE), st.none() | LIMITS),
+        st.tuples(st.just(JointType.SLIDE), LIMITS),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def body(joints: list[tuple[JointType, tuple[float, float] | None]]) -> RobotSpec:
+    """A body of such joints."""
+    made = tuple(Joint(f"j{i}", kind, i, i, limits, True) for i, (kind, limits) in enumerate(joints))
+    return dataclasses.replace(robot_of("pendulum", "swingup"), name="made", joints=made)
+
+
+@given(JOINTS, st.floats(0, 20), st.integers(0, 2**32 - 1))
+def test_all_states_are_within_their_bounds(joints, speed, seed):
+    robot = body(joints)
+    source = UniformResets(speed)
+    (drawn,) = source.draw(50, np.random.default_rng(seed), robot)
+    assert drawn.positions.tolist() == list(range(50))
+    assert set(drawn.fields) == {"qpos", "qvel"}
+    for column, (_, limits) in enumerate(joints):
+        low, high = limits or (-np.pi, np.pi)
+        qpos = drawn.fields["qpos"][:, column]
+        assert (low <= qpos).all() and (qpos <= high).all()
+    assert drawn.fields["qvel"].shape == (50, robot.nv)
+    assert (np.abs(drawn.fields["qvel"]) <= speed).all()
+
+
+def test_they_are_spread_evenly():
+    robot = robot_of("cartpole", "swingup")
+    (drawn,) = UniformResets(3.0).draw(20_000, np.random.default_rng(0), robot)
+    for values, bounds in (
+        (drawn.fields["qpos"], [1.8, np.pi]),
+        (drawn.fields["qvel"], [3.0, 3.0]),
+    ):
+        np.testing.assert_allclose(values.std(0), np.array(bounds) / np.sqrt(3), rtol=0.03)
+        np.testing.assert_allclose(values.mean(0), 0, atol=0.05)
+
+
+@given(JOINTS, st.sampled_from(["free", "ball", "slide"]), st.integers(0, 5))
+def test_joints_without_bounds_are_refused_by_name(joints, kind, at):
+    at = min(at, len(joints))
+    robot = body([*joints[:at], (JointType(kind), None), *joints[at:]])
+    with pytest.raises(MosimError, match=f"but j{at} of made (has no limits|is a {kind} joint)"):
+        UniformResets().draw(1, np.random.default_rng(0), robot)
+
+
+@pytest.mark.parametrize(("domain", "task"), [("cheetah", "run"), ("quadruped", "walk")])
+def test_bodies_that_move_freely_are_refused_when_set(domain, task):
+    env = mosim_gym.make_sb3_vec_env(f"MoSim/{domain}-{task}-v0", 2, dynamics="mujoco")
+    with pytest.raises(MosimError, match="use ReplayResets for this one"):
+        env.env_method("set_reset_source", UniformResets())
+
+
+@pytest.mark.parametrize("speed", [-1.0, np.nan, np.inf])
+def test_the_speed_must_be_a_size(speed):
+    with pytest.raises(MosimError, match=r"speed is .*; expected a finite number, 0 or more"):
+        UniformResets(speed)
+
+
+@pytest.mark.parametrize("dynamics", ["learned", "mujoco"])
+def test_rows_start_there_and_start_there_again(dynamics):
+    env = mosim_gym.make_sb3_vec_env(
+        "MoSim/pendulum-swingup-v0", 400, horizon=2, dynamics=dynamics
+    )
+    env.env_method("set_reset_source", MixedResets({UniformResets(7.0): 0.5, TaskResets(): 0.5}))
+    env.reset()
+    for _ in range(2):
+        speeds = env.unwrapped.world.engine.state()["qvel"][:, 0]
+        moving = speeds != 0
+        assert 0.4 < moving.mean() < 0.6  # the task's own starts are at rest
+        assert 6.0 < np.abs(speeds).max() <= 7.0
+        for _ in range(2):
+            env.step(np.zeros((400, 1)))
+    env.close()
+
+
+@pytest.mark.parametrize("dynamics", ["learned", "mujoco"])
+def test_the_context_is_left_to_the_task(dynamics):
+    env = mosim_gym.make_sb3_vec_env(
+        "MoSim/reacher-easy-v0", 20, dynamics=dynamics
+    )
+    env.env_method("set_reset_source", UniformResets(1.0))
+    env.reset()
+    targets = env.unwrapped.world.engine.state()["context"]
+    assert len(np.unique(targets[:, 0])) == 20
+    env.close()
