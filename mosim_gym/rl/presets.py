@@ -58,6 +58,7 @@ class AgentPreset:
         gamma: discount a control step.
         ent_coef: of SAC's entropy bonus; one that starts at 1 drowns a sparse reward at first.
         net_arch: hidden layers of actor and critics.
+        n_critics: the least of their values counts; with one, what is far is not put down.
         wide_starts: share of the rows that start anywhere (`UniformResets`), the others as they
             would without. Imagined rows only: judgements and real steps start as the task has it.
         wide_speed: the largest speed of those starts, rad/s and m/s.
@@ -76,6 +77,7 @@ class AgentPreset:
     gamma: float = 0.99
     ent_coef: str = "auto_0.05"
     net_arch: tuple[int, ...] = (128, 128)
+    n_critics: int = 2
     wide_starts: float = 0.0
     wide_speed: float = 0.0
     further: Mapping[str, Any] = field(default_factory=dict)
@@ -108,7 +110,7 @@ class AgentPreset:
             "replay_buffer_class": NStepReplayBuffer,
             "replay_buffer_kwargs": {"n_steps": self.n_steps, "gamma": self.gamma},
             "ent_coef": self.ent_coef,
-            "policy_kwargs": {"net_arch": list(self.net_arch)},
+            "policy_kwargs": {"net_arch": list(self.net_arch), "n_critics": self.n_critics},
             **self.further,
         }
 
@@ -120,15 +122,21 @@ PRESETS: dict[Algorithm, AgentPreset] = {
 }
 
 
-#: For swing-ups, of whatever algorithm. They take hundreds of steps of which the first lose, so
-#: that rows that start anew before never see what it was good for. Noise that stays the same for a
-#: while (gSDE, arXiv 2005.05719) swings where white noise averages out.
+#: For swing-ups, of whatever algorithm. What pays comes hundreds of steps after the first swing:
+#: starts all over the state space show it, returns of many steps and fast targets carry it back
+#: within a few thousand updates, and a discount of .995 leaves something of it. The lesser of two
+#: critics and an entropy that is asked for both cost more than what is left; a little fixed
+#: entropy keeps the actor from settling on the first action that is not the worst.
 _SWING_UP: Mapping[str, Any] = {
-    "horizon": 1000,
+    "horizon": 200,
     "gamma": 0.995,
-    "n_steps": 5,
-    "updates": 24_000,
-    "further": {"use_sde": True, "sde_sample_freq": 32},
+    "n_steps": 10,
+    "tau": 0.02,
+    "ent_coef": "0.05",
+    "n_critics": 1,
+    "wide_starts": 0.5,
+    "wide_speed": 8.0,
+    "updates": 8_000,
 }
 #: For running: a gait is learned over many updates, slowly, by nets of the usual size, and what a
 #: fast one is like is seen late in long episodes.

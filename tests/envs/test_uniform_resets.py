@@ -28,7 +28,9 @@ JOINTS = st.lists(
 
 def body(joints: list[tuple[JointType, tuple[float, float] | None]]) -> RobotSpec:
     """A body of such joints."""
-    made = tuple(Joint(f"j{i}", kind, i, i, limits, True) for i, (kind, limits) in enumerate(joints))
+    made = tuple(
+        Joint(f"j{i}", kind, i, i, limits, True) for i, (kind, limits) in enumerate(joints)
+    )
     return dataclasses.replace(robot_of("pendulum", "swingup"), name="made", joints=made)
 
 
@@ -81,9 +83,7 @@ def test_the_speed_must_be_a_size(speed):
 
 @pytest.mark.parametrize("dynamics", ["learned", "mujoco"])
 def test_rows_start_there_and_start_there_again(dynamics):
-    env = mosim_gym.make_sb3_vec_env(
-        "MoSim/pendulum-swingup-v0", 400, horizon=2, dynamics=dynamics
-    )
+    env = mosim_gym.make_sb3_vec_env("MoSim/pendulum-swingup-v0", 400, horizon=2, dynamics=dynamics)
     env.env_method("set_reset_source", MixedResets({UniformResets(7.0): 0.5, TaskResets(): 0.5}))
     env.reset()
     for _ in range(2):
@@ -98,9 +98,7 @@ def test_rows_start_there_and_start_there_again(dynamics):
 
 @pytest.mark.parametrize("dynamics", ["learned", "mujoco"])
 def test_the_context_is_left_to_the_task(dynamics):
-    env = mosim_gym.make_sb3_vec_env(
-        "MoSim/reacher-easy-v0", 20, dynamics=dynamics
-    )
+    env = mosim_gym.make_sb3_vec_env("MoSim/reacher-easy-v0", 20, dynamics=dynamics)
     env.env_method("set_reset_source", UniformResets(1.0))
     env.reset()
     targets = env.unwrapped.world.engine.state()["context"]
