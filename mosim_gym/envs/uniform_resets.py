@@ -23,7 +23,8 @@ class UniformResets:
     left to the task.
 
     Args:
-        speed: largest size of each entry of qvel (rad/s, m/s).
+        speed: largest size of each entry of qvel (rad/s, m/s). Each row draws a largest size of its
+            own below it first, so that bodies which hardly move are not rare.
     """
 
     def __init__(self, speed: float = 0.0) -> None:
@@ -41,7 +42,7 @@ class UniformResets:
         low, high = position_bounds(robot)
         fields = {
             "qpos": rng.uniform(low, high, (n, robot.nq)),
-            "qvel": rng.uniform(-self.speed, self.speed, (n, robot.nv)),
+            "qvel": rng.uniform(0, self.speed, (n, 1)) * rng.uniform(-1, 1, (n, robot.nv)),
         }
         return [Draw(np.arange(n), fields)]
 

@@ -52,12 +52,14 @@ def test_all_states_are_within_their_bounds(joints, speed, seed):
 def test_they_are_spread_evenly():
     robot = robot_of("cartpole", "swingup")
     (drawn,) = UniformResets(3.0).draw(20_000, np.random.default_rng(0), robot)
-    for values, bounds in (
-        (drawn.fields["qpos"], [1.8, np.pi]),
-        (drawn.fields["qvel"], [3.0, 3.0]),
+    # Uniform sizes times uniform entries, so that slow ones are not rare.
+    for values, spread in (
+        (drawn.fields["qpos"], np.array([1.8, np.pi]) / np.sqrt(3)),
+        (drawn.fields["qvel"], 3.0 / 3),
     ):
-        np.testing.assert_allclose(values.std(0), np.array(bounds) / np.sqrt(3), rtol=0.03)
+        np.testing.assert_allclose(values.std(0), spread, rtol=0.03)
         np.testing.assert_allclose(values.mean(0), 0, atol=0.05)
+    assert 0.27 < (np.abs(drawn.fields["qvel"]) < 0.5).all(1).mean() < 0.33
 
 
 @given(JOINTS, st.sampled_from(["free", "ball", "slide"]), st.integers(0, 5))
@@ -90,7 +92,7 @@ def test_rows_start_there_and_start_there_again(dynamics):
         speeds = env.unwrapped.world.engine.state()["qvel"][:, 0]
         moving = speeds != 0
         assert 0.4 < moving.mean() < 0.6  # the task's own starts are at rest
-        assert 6.0 < np.abs(speeds).max() <= 7.0
+        assert 5.0 < np.abs(speeds).max() <= 7.0
         for _ in range(2):
             env.step(np.zeros((400, 1)))
     env.close()
