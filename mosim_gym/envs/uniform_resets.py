@@ -25,13 +25,20 @@ class UniformResets:
     Args:
         speed: largest size of each entry of qvel (rad/s, m/s). Each row draws a largest size of its
             own below it first, so that bodies which hardly move are not rare.
+        gathered: share of the rows whose positions lie in a smaller box around the middle of the
+            limits, smaller by the same factor as the row's speeds. Many of these are all but in the
+            middle and at rest: for tasks whose goal is there, such as to balance upright, and is
+            too small to be met by chance.
     """
 
-    def __init__(self, speed: float = 0.0) -> None:
+    def __init__(self, speed: float = 0.0, gathered: float = 0.0) -> None:
         """See the class."""
+        if not 0 <= gathered <= 1:
+            raise MosimError(f"gathered is {gathered}; expected a share from 0 to 1.")
         if not (np.isfinite(speed) and speed >= 0):
             raise MosimError(f"speed is {speed}; expected a finite number, 0 or more.")
         self.speed = speed
+        self.gathered = gathered
 
     def draw(self, n: int, rng: np.random.Generator, robot: RobotSpec) -> list[Draw]:
         """States for `n` rows: qpos ``(n, nq)`` and qvel ``(n, nv)``.
@@ -40,9 +47,12 @@ class UniformResets:
             MosimError: naming a joint that has no bounds to draw from.
         """
         low, high = position_bounds(robot)
+        size = rng.uniform(0, 1, (n, 1))
+        room = np.where(rng.uniform(size=(n, 1)) < self.gathered, size, 1.0)
+        offset = rng.uniform(-0.5, 0.5, (n, robot.nq)) * (high - low)
         fields = {
-            "qpos": rng.uniform(low, high, (n, robot.nq)),
-            "qvel": rng.uniform(0, self.speed, (n, 1)) * rng.uniform(-1, 1, (n, robot.nv)),
+            "qpos": np.clip((low + high) / 2 + room * offset, low, high),
+            "qvel": size * self.speed * rng.uniform(-1, 1, (n, robot.nv)),
         }
         return [Draw(np.arange(n), fields)]
 

@@ -62,6 +62,7 @@ class AgentPreset:
         wide_starts: share of the rows that start anywhere (`UniformResets`), the others as they
             would without. Imagined rows only: judgements and real steps start as the task has it.
         wide_speed: the largest speed of those starts, rad/s and m/s.
+        wide_gathered: share of those starts that gather around the middle of the joints' limits.
         further: other arguments of the SB3 class.
     """
 
@@ -80,13 +81,14 @@ class AgentPreset:
     n_critics: int = 2
     wide_starts: float = 0.0
     wide_speed: float = 0.0
+    wide_gathered: float = 0.0
     further: Mapping[str, Any] = field(default_factory=dict)
 
     def starts(self, otherwise: ResetSource) -> ResetSource:
         """Where rows start, given where they would without `wide_starts`."""
         if not self.wide_starts:
             return otherwise
-        wide = UniformResets(self.wide_speed)
+        wide = UniformResets(self.wide_speed, self.wide_gathered)
         if self.wide_starts >= 1:
             return wide
         return MixedResets({wide: self.wide_starts, otherwise: 1 - self.wide_starts})

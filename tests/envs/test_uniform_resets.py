@@ -34,10 +34,10 @@ def body(joints: list[tuple[JointType, tuple[float, float] | None]]) -> RobotSpe
     return dataclasses.replace(robot_of("pendulum", "swingup"), name="made", joints=made)
 
 
-@given(JOINTS, st.floats(0, 20), st.integers(0, 2**32 - 1))
-def test_all_states_are_within_their_bounds(joints, speed, seed):
+@given(JOINTS, st.floats(0, 20), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_all_states_are_within_their_bounds(joints, speed, gathered, seed):
     robot = body(joints)
-    source = UniformResets(speed)
+    source = UniformResets(speed, gathered)
     (drawn,) = source.draw(50, np.random.default_rng(seed), robot)
     assert drawn.positions.tolist() == list(range(50))
     assert set(drawn.fields) == {"qpos", "qvel"}
@@ -62,6 +62,16 @@ def test_they_are_spread_evenly():
     assert 0.27 < (np.abs(drawn.fields["qvel"]) < 0.5).all(1).mean() < 0.33
 
 
+def test_some_gather_in_the_middle_at_rest():
+    robot = robot_of("acrobot", "swingup")
+    near = []
+    for gathered in (0.0, 0.5):
+        (drawn,) = UniformResets(6.0, gathered).draw(20_000, np.random.default_rng(0), robot)
+        still = (np.abs(drawn.fields["qvel"]) < 0.5).all(1)
+        near.append((still & (np.abs(drawn.fields["qpos"]) < 0.2).all(1)).mean())
+    assert near[0] < 0.002 and 0.03 < near[1] < 0.07
+
+
 @given(JOINTS, st.sampled_from(["free", "ball", "slide"]), st.integers(0, 5))
 def test_joints_without_bounds_are_refused_by_name(joints, kind, at):
     at = min(at, len(joints))
@@ -81,6 +91,12 @@ def test_bodies_that_move_freely_are_refused_when_set(domain, task):
 def test_the_speed_must_be_a_size(speed):
     with pytest.raises(MosimError, match=r"speed is .*; expected a finite number, 0 or more"):
         UniformResets(speed)
+
+
+@pytest.mark.parametrize("gathered", [-0.1, 1.1, np.nan])
+def test_what_gathers_must_be_a_share(gathered):
+    with pytest.raises(MosimError, match=r"gathered is .*; expected a share from 0 to 1"):
+        UniformResets(1.0, gathered)
 
 
 @pytest.mark.parametrize("dynamics", ["learned", "mujoco"])
