@@ -58,7 +58,7 @@ class AgentPreset:
         gamma: discount a control step.
         ent_coef: of SAC's entropy bonus; one that starts at 1 drowns a sparse reward at first.
         net_arch: hidden layers of actor and critics.
-        n_critics: the least of their values counts; with one, what is far is not put down.
+        policy: other ``policy_kwargs`` of the SB3 class, such as the number of critics.
         wide_starts: share of the rows that start anywhere (`UniformResets`), the others as they
             would without. Imagined rows only: judgements and real steps start as the task has it.
         wide_speed: the largest speed of those starts, rad/s and m/s.
@@ -78,7 +78,7 @@ class AgentPreset:
     gamma: float = 0.99
     ent_coef: str = "auto_0.05"
     net_arch: tuple[int, ...] = (128, 128)
-    n_critics: int = 2
+    policy: Mapping[str, Any] = field(default_factory=dict)
     wide_starts: float = 0.0
     wide_speed: float = 0.0
     wide_gathered: float = 0.0
@@ -112,7 +112,7 @@ class AgentPreset:
             "replay_buffer_class": NStepReplayBuffer,
             "replay_buffer_kwargs": {"n_steps": self.n_steps, "gamma": self.gamma},
             "ent_coef": self.ent_coef,
-            "policy_kwargs": {"net_arch": list(self.net_arch), "n_critics": self.n_critics},
+            "policy_kwargs": {"net_arch": list(self.net_arch), **self.policy},
             **self.further,
         }
 
@@ -135,7 +135,7 @@ _SWING_UP: Mapping[str, Any] = {
     "n_steps": 10,
     "tau": 0.02,
     "ent_coef": "0.05",
-    "n_critics": 1,
+    "policy": {"n_critics": 1},
     "wide_starts": 0.5,
     "wide_speed": 8.0,
     "updates": 8_000,
