@@ -171,7 +171,7 @@ _OF_TASKS: Mapping[str, Mapping[str, Any]] = {
     "cheetah-run": _RUN,
     "pendulum-swingup": _SWING_UP,
 }
-#: What they want of one algorithm: fewer quantiles make TQC's update of a batch of 512 half as dear.
+#: What they want of one algorithm: fewer quantiles make an update of 512 rows half as dear.
 _OF_BOTH: Mapping[tuple[str, Algorithm], Mapping[str, Any]] = {
     ("acrobot-swingup", Algorithm.TQC): {"policy": {"n_critics": 1, "n_quantiles": 8}},
 }

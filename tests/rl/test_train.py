@@ -201,5 +201,8 @@ def test_tasks_may_want_other_settings() -> None:
     assert plain == PRESETS[Algorithm.TQC]
     swinging = preset_for("pendulum-swingup", Algorithm.TQC)
     assert swinging.horizon == 200 and swinging.wide_starts == 0.5
+    # A policy of SAC knows no quantiles.
+    assert preset_for("acrobot-swingup", Algorithm.TQC).policy["n_quantiles"] == 8
+    assert "n_quantiles" not in preset_for("acrobot-swingup", Algorithm.SAC).policy
     # What the algorithm wants further is kept.
     assert swinging.further["top_quantiles_to_drop_per_net"] == 0
