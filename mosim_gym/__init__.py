@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mosim_gym.envs.resets import ReplayResets as ReplayResets
     from mosim_gym.envs.resets import TaskResets as TaskResets
     from mosim_gym.envs.sb3 import make_sb3_vec_env as make_sb3_vec_env
+    from mosim_gym.envs.uniform_resets import UniformResets as UniformResets
     from mosim_gym.rl.train import train_agent as train_agent
     from mosim_gym.robots.spec import RobotSpec as RobotSpec
     from mosim_gym.types import State as State
@@ -46,6 +47,7 @@ _PUBLIC = {
     "StateReplayBuffer": "mosim_gym.data.sb3",
     "TaskResets": "mosim_gym.envs.resets",
     "Trajectory": "mosim_gym.types",
+    "UniformResets": "mosim_gym.envs.uniform_resets",
     "load": "mosim_gym.envs.dm",
     "load_simulator": "mosim_gym.dynamics.checkpoint",
     "make_sb3_vec_env": "mosim_gym.envs.sb3",

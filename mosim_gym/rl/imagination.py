@@ -16,7 +16,11 @@ from mosim_gym.rl.strategies import Strategy
 
 
 def starts(turns: Strategy, buffer: RealReplayBuffer) -> ResetSource:
-    """Where imagined episodes start: states that were seen, and the task's own."""
+    """Where imagined episodes start: states seen, the task's own, and any if the agent asks."""
+    return turns.agent.starts(_seen_starts(turns, buffer))
+
+
+def _seen_starts(turns: Strategy, buffer: RealReplayBuffer) -> ResetSource:
     if turns.task_share >= 1:
         return TaskResets()
     seen = ReplayResets(RecentStates(buffer, turns.newest, turns.newest_share))

@@ -33,7 +33,8 @@ class Strategy:
         newest_share: share of the model's batches, and of the imagined starts, that is from those.
         task_share: share of the imagined starts that is the task's own.
         real_ratio: share of the agent's batches that is real.
-        agent: the agent; its learning rate falls to zero over the run, as elsewhere.
+        agent: the agent; its learning rate falls to zero over the run, as elsewhere. A share of
+            wide starts that it asks for is of the imagined rows; real ones start as they do.
     """
 
     name: str

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mosim_gym.envs.resets import TaskResets
 from mosim_gym.envs.sb3 import make_sb3_vec_env
 from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
@@ -111,6 +112,7 @@ def train_agent(
     env = make_sb3_vec_env(
         row.env_id, n_envs=settings.n_envs, seed=seed, horizon=settings.horizon, **world
     )
+    env.env_method("set_reset_source", settings.starts(TaskResets()))
     judges = Judges(row.env_id, world)
     make_run_folder(folder)
     agent = algorithm.sb3_class(

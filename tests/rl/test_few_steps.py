@@ -15,6 +15,7 @@ from mosim_gym.data.dataset import Dataset
 from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.errors import MosimError, UnknownNameError
 from mosim_gym.rl.few_steps import train_in_rounds
+from mosim_gym.rl.imagination import starts
 from mosim_gym.rl.mixed_buffer import RealReplayBuffer
 from mosim_gym.rl.plan import make_plan
 from mosim_gym.rl.presets import Algorithm, preset_for
@@ -25,7 +26,8 @@ from mosim_gym.rl.strategies import (
     ON_POLICY_ARTICULATED,
     find_strategy,
 )
-from tests.rl.turns import ENV_ID, TURNS
+from mosim_gym.tasks.mujoco import robot_of
+from tests.rl.turns import BRIEFLY, ENV_ID, TURNS
 
 
 def test_reality_counts_records_and_scales(tmp_path: Path) -> None:
@@ -92,6 +94,24 @@ def test_a_perfect_model_takes_the_same_turns(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "model").exists()
     # The same episodes, in the same physics.
     np.testing.assert_array_equal(result.returns_model, result.returns_real)
+
+
+def test_wide_starts_are_imagined_only(tmp_path: Path) -> None:
+    agent = dataclasses.replace(TURNS.agent, wide_starts=0.5, wide_speed=6.0)
+    turns = dataclasses.replace(TURNS, agent=agent, first_steps=1_000)
+    env = gym.make(ENV_ID, dynamics="mujoco")
+    seen = RealReplayBuffer(10, env.observation_space, env.action_space, "cpu")
+    source = starts(dataclasses.replace(turns, task_share=1.0), seen)
+    speeds = np.zeros(200)
+    for draw in source.draw(200, np.random.default_rng(0), robot_of("pendulum", "swingup")):
+        if draw.fields:  # the others are left to the task
+            speeds[draw.positions] = draw.fields["qvel"][:, 0]
+    assert 70 < (speeds != 0).sum() < 130 and 3 < np.abs(speeds).max() <= 6
+    result = train_in_rounds(
+        ENV_ID, strategy=turns, real_steps=2_000, dynamics="mujoco", out=tmp_path / "run", **BRIEFLY
+    )
+    recorded = Dataset.open(result.folder / "real").episodes
+    assert len(recorded) == 2 and all(not episode.qvel[0].any() for episode in recorded)
 
 
 def test_a_strategy_can_be_named_from_the_front_door(tmp_path: Path) -> None:

@@ -6,16 +6,19 @@ import csv
 import dataclasses
 import json
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 from stable_baselines3 import SAC
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
 
 from mosim_gym import train_agent
+from mosim_gym.envs.sb3 import MosimVecEnv, make_sb3_vec_env
 from mosim_gym.errors import MosimError
-from mosim_gym.rl import learning
+from mosim_gym.rl import learning, train
 from mosim_gym.rl.presets import PRESETS, AgentPreset, Algorithm, preset_for
 from mosim_gym.rl.report import plot_curve, result_table
 from mosim_gym.rl.result import TrainResult
@@ -140,6 +143,51 @@ def test_presets_reach_the_updates_they_promise() -> None:
     assert learning.CURVE_SEED != 10_000
 
 
+@pytest.mark.parametrize("dynamics", ["learned", "mujoco"])
+@pytest.mark.parametrize(("share", "fewest", "most"), [(0.0, 0, 0), (0.5, 15, 49), (1.0, 64, 64)])
+def test_rows_start_anywhere_if_the_preset_says_so_and_judgements_do_not(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    dynamics: str,
+    share: float,
+    fewest: int,
+    most: int,
+) -> None:
+    seen = []
+
+    def learn(agent: SAC, env: VecEnv, judges: learning.Judges, *_: object, **__: object) -> None:
+        env.reset()
+        for face in (env, make_sb3_vec_env(judges.env_id, 64, **judges.world)):
+            face.reset()
+            seen.append(cast(MosimVecEnv, face.unwrapped).world.engine.state()["qvel"])
+
+    monkeypatch.setattr(train, "learn_and_judge", learn)
+    preset = dataclasses.replace(TINY, n_envs=64, wide_starts=share, wide_speed=3.0)
+    out = tmp_path / "run"
+    task = "MoSim/pendulum-swingup-v0"
+    train_agent(task, out=out, preset=preset, dynamics=dynamics, progress=False)
+    moving = seen[0][:, 0] != 0  # the task's own starts are at rest
+    assert fewest <= moving.sum() <= most and (np.abs(seen[0]) <= 3).all()
+    assert not seen[1].any()
+    written = json.loads((out / "config.json").read_text())["preset"]
+    assert (written["wide_starts"], written["wide_speed"]) == (share, 3.0)
+
+
+def test_a_body_that_moves_freely_cannot_start_anywhere(tmp_path: Path) -> None:
+    preset = dataclasses.replace(TINY, wide_starts=0.5)
+    with pytest.raises(MosimError, match="rootx of cheetah has no limits"):
+        train_agent("MoSim/cheetah-run-v0", out=tmp_path / "run", preset=preset, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_sac_swings_a_pendulum_up_in_the_model_and_in_reality(tmp_path: Path) -> None:
+    result = train_agent("MoSim/pendulum-swingup-v0", "sac", out=tmp_path / "run", progress=False)
+    assert result.returns_real.mean() >= 700
+    assert result.real_steps == 0
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_sac_learns_reacher_in_the_model_and_succeeds_in_reality(tmp_path: Path) -> None:
@@ -152,6 +200,9 @@ def test_tasks_may_want_other_settings() -> None:
     plain = preset_for("reacher-easy", Algorithm.TQC)
     assert plain == PRESETS[Algorithm.TQC]
     swinging = preset_for("pendulum-swingup", Algorithm.TQC)
-    assert swinging.horizon == 1000 and swinging.further["use_sde"]
+    assert swinging.horizon == 200 and swinging.wide_starts == 0.5
+    # A policy of SAC knows no quantiles.
+    assert preset_for("acrobot-swingup", Algorithm.TQC).policy["n_quantiles"] == 8
+    assert "n_quantiles" not in preset_for("acrobot-swingup", Algorithm.SAC).policy
     # What the algorithm wants further is kept.
     assert swinging.further["top_quantiles_to_drop_per_net"] == 0
