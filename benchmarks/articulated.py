@@ -103,6 +103,8 @@ def run(job: Job) -> dict[str, Any]:
         body, folder / "fresh", episodes=FRESH_EPISODES, seed=FRESH_SEED + altered, altered=altered
     )
     provenance = checkpoint.provenance
+    if job.model.startswith("shipped") and provenance["data"]["episodes"] != job.episodes:
+        raise SystemExit(f"{body} ships from --episodes {provenance['data']['episodes']}.")
     return {
         **dict(zip(COLUMNS, job.key, strict=True)),
         "told": TOLD[job.model],
@@ -225,6 +227,9 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", choices=TOLD, default=["articulated", "default"])
     options = parser.parse_args()
     cases = itertools.product(options.body, range(options.altered + 1), options.episodes)
+    shipped = any(model.startswith("shipped") for model in options.model)
+    if shipped and (options.altered or options.noise):
+        parser.error("shipped models are of the body as it is, from data without noise")
     jobs = [
         Job(*case, options.noise, model, options.minutes)
         for case in cases

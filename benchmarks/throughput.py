@@ -74,7 +74,9 @@ def untrained(env_id: str, model: ModelConfig, folder: Path) -> str:
     torch.manual_seed(0)
     preset = dataclasses.replace(DEFAULT, model=model)
     if preset.needs_geometry:
-        preset = preset.told(describe(model_of(row.domain, row.task)).to_json())
+        preset = preset.told(
+            describe(model_of(row.domain, row.task), ground=preset.needs_ground_only).to_json()
+        )
     simulator = Simulator(robot, preset.model_config(robot, touch=bool(robot.touch)))
     simulator.acceleration_scale.fill_(GENTLE)
     card = "Untrained: for timing only."

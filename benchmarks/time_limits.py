@@ -27,7 +27,6 @@ from mosim_gym.rl.presets import Algorithm, preset_for
 TASK, ALGO = "cheetah-run", Algorithm.SAC
 ENV_ID = f"MoSim/{TASK}-v0"
 COLUMNS = ("dynamics", "checkpoint", "horizon", "seed", "updates")
-#: Label and arm of each run; those without a checkpoint's name take the task's own.
 NETWORK = "cheetah-network"
 #: What the paper's agent stays near, in its figure.
 PAPER_PLATEAU = 100

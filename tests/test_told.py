@@ -115,7 +115,7 @@ def test_what_is_not_covered_is_left_to_a_corrector_where_that_is_asked_for(tmp_
     file = tmp_path / "arm.xml"
     file.write_text(TIED.format(actuator=""))
     preset = get_preset("articulated_corrected")
-    with pytest.raises(MosimError, match="1 equality.*cylinder and a box.*with --force"):
+    with pytest.raises(MosimError, match="1 equality.*cylinder and a box.*--force"):
         with_description(preset, tmp_path, file)
     geometry = with_description(preset, tmp_path, file, force=True).model.geometry
     assert geometry is not None
@@ -123,8 +123,8 @@ def test_what_is_not_covered_is_left_to_a_corrector_where_that_is_asked_for(tmp_
     assert len(geometry["missing"]) == 4
     # What is covered stays: nothing here, since the ground is a box.
     assert geometry["pairs"]["geom1"]["values"] == []
-    for name in ("articulated", "contact"):
-        with pytest.raises(MosimError, match=f'articulated_corrected.; preset "{name}" has none'):
+    for name in ("articulated", "contact", "paper"):
+        with pytest.raises(MosimError, match=f'corrected.; preset "{name}" has no such'):
             with_description(get_preset(name), tmp_path, file, force=True)
     file.write_text(TIED.format(actuator='<adhesion body="b" ctrlrange="0 1"/>'))
     with pytest.raises(MosimError, match=r"acts on a body.*it cannot be left out"):

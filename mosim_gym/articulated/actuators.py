@@ -43,6 +43,8 @@ class Actuators:
         force_range: ``(nu, 2)``.
         act_limited: ``(nu,)`` bool.
         act_range: ``(nu, 2)``.
+        servo_gear: of position servos, whose force falls with the length, their gear; 0 for all
+            others, ``(nu,)``. Where it is not told, what has a bias is a position servo of gear 1.
     """
 
     names: tuple[str, ...]
@@ -57,14 +59,43 @@ class Actuators:
     force_range: Float64Array
     act_limited: NDArray[np.bool_]
     act_range: Float64Array
+    servo_gear: Float64Array | None = None
+
+    @property
+    def position_gear(self) -> Float64Array:
+        """`servo_gear`, or what it is taken for where it is not told, ``(nu,)``."""
+        if self.servo_gear is not None:
+            return self.servo_gear
+        return (self.affine_bias & ~self.affine_gain).astype(np.float64)
+
+
+def idle_actuators(model: mujoco.MjModel) -> Actuators:
+    """Those of a compiled model by name alone, of whatever kind they are."""
+    n = int(model.nu)
+    none, no_range = np.zeros(n, dtype=np.bool_), np.zeros((n, 2))
+    return Actuators(
+        names=_names(model),
+        joints=np.zeros((n, model.njnt)),
+        activation=(Activation.NONE,) * n,
+        act_index=np.full(n, -1),
+        affine_gain=none,
+        affine_bias=none,
+        ctrl_limited=none,
+        ctrl_range=no_range,
+        force_limited=none,
+        force_range=no_range,
+        act_limited=none,
+        act_range=no_range,
+    )
 
 
 def actuators_of(model: mujoco.MjModel) -> Actuators:
-    """Read the actuators of a compiled model."""
-    nu = int(model.nu)
+    """Read the actuators of a compiled model, which are covered."""
     activations = tuple(Activation)
+    servo = (model.actuator_gaintype == 0) & (model.actuator_biastype == 1)
+    servo &= model.actuator_biasprm[:, 1] < 0
     return Actuators(
-        names=tuple(model.actuator(i).name or f"actuator{i}" for i in range(nu)),
+        names=_names(model),
         joints=_transmission(model),
         activation=tuple(activations[int(kind)] for kind in model.actuator_dyntype),
         act_index=np.array(model.actuator_actadr, dtype=np.int64),
@@ -76,7 +107,12 @@ def actuators_of(model: mujoco.MjModel) -> Actuators:
         force_range=np.array(model.actuator_forcerange, dtype=np.float64),
         act_limited=np.array(model.actuator_actlimited, dtype=np.bool_),
         act_range=np.array(model.actuator_actrange, dtype=np.float64),
+        servo_gear=np.where(servo, model.actuator_gear[:, 0], 0.0),
     )
+
+
+def _names(model: mujoco.MjModel) -> tuple[str, ...]:
+    return tuple(model.actuator(i).name or f"actuator{i}" for i in range(model.nu))
 
 
 def _transmission(model: mujoco.MjModel) -> Float64Array:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mosim_gym.articulated.fluid import uncovered_fluid
 from mosim_gym.articulated.pairs import Pairs
 from mosim_gym.articulated.strings import is_string
 from mosim_gym.errors import MosimError
@@ -29,7 +30,6 @@ _DYNAMICS = ("none", "integrator", "filter", "filterexact", "muscle", "dcmotor",
 _GAINS = ("fixed", "affine", "muscle", "dcmotor", "so3", "pid", "user")
 _BIASES = ("none", "affine", "muscle", "dcmotor", "so3", "user")
 _JOINT, _TENDON, _WRAP_JOINT = 0, 3, 1
-_IMPLICITFAST = 3
 #: Switched off with all constraints, by a bit of their own: equalities, limits.
 _NO_CONSTRAINT, _NO_EQUALITY, _NO_LIMIT = 1 << 0, 1 << 1, 1 << 3
 
@@ -56,7 +56,8 @@ def require_covered(model: mujoco.MjModel, pairs: Pairs, *, force: bool = False)
             + (
                 "it cannot be left out."
                 if force
-                else "with --force, what can be left out is left to a network beside it."
+                else "what can be left out is left to a network beside it with mosim-gym fit "
+                "--preset articulated_corrected --force (describe(..., force=True))."
             )
         )
     return left_out
@@ -104,11 +105,7 @@ def _needed(model: mujoco.MjModel) -> Iterator[str]:
 
 def _world(model: mujoco.MjModel) -> Iterator[str]:
     option = model.opt
-    if option.density or option.viscosity:
-        if np.any(model.geom_fluid[:, 0]):
-            yield "fluid forces on ellipsoids"
-        if option.integrator == _IMPLICITFAST:
-            yield "a fluid under the implicitfast integrator"
+    yield from uncovered_fluid(model)
     if option.noslip_iterations:
         yield "the noslip solver"
     if option.enableflags & 1:

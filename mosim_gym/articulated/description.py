@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mosim_gym.articulated.actuators import Actuators, actuators_of
+from mosim_gym.articulated.actuators import Actuators, actuators_of, idle_actuators
 from mosim_gym.articulated.coverage import covered, require_covered, require_touchable
 from mosim_gym.articulated.fluid import Fluid, fluid_of
 from mosim_gym.articulated.pairs import Pairs, pairs_of
@@ -110,6 +110,18 @@ class Description:
     missing: tuple[str, ...] | None = None
 
     @property
+    def free_dofs(self) -> NDArray[np.bool_]:
+        """Degrees of freedom of free joints, ``(nv,)``: no gear or bearing is there.
+
+        What flies has neither armature nor damping; learned, they would pass for its mass.
+        """
+        joints, free = self.tree.joints, np.zeros(self.tree.nv, dtype=np.bool_)
+        for kind, dof in zip(joints.types, joints.dof_index.tolist(), strict=True):
+            if kind is JointType.FREE:
+                free[dof : dof + 6] = True
+        return free
+
+    @property
     def may_be_sprung(self) -> NDArray[np.bool_]:
         """Hinges and slides that may have a spring, ``(njnt,)``.
 
@@ -182,7 +194,7 @@ def describe(model: mujoco.MjModel, *, ground: bool = False, force: bool = False
         rubbing=np.array(model.dof_frictionloss > 0),
         slides_only=np.array(model.body_simple == 2),
         pairs=pairs,
-        actuators=actuators_of(model),
+        actuators=idle_actuators(model) if ground else actuators_of(model),
         options=options,
         fluid=fluid_of(model),
         strings=strings_of(model, shortest) if options.limits else None,

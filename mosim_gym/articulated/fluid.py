@@ -7,6 +7,7 @@ box is therefore a function of the physics; along which axes it lies is told.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     import mujoco
 
 _TINY = 1e-15  # mjMINVAL
+#: Without springs and dampers there is no fluid (mjtDisableBit).
+_NO_PASSIVE = 1 << 5 | 1 << 6
+_IMPLICITFAST = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,10 +48,21 @@ class Fluid:
     axes: Float64Array
 
 
+def uncovered_fluid(model: mujoco.MjModel) -> Iterator[str]:
+    """What of its fluid is not covered, in words."""
+    option = model.opt
+    if option.density or option.viscosity:
+        if np.any(model.geom_fluid[:, 0]):
+            yield "fluid forces on ellipsoids"
+        if option.integrator == _IMPLICITFAST:
+            yield "a fluid under the implicitfast integrator"
+
+
 def fluid_of(model: mujoco.MjModel) -> Fluid | None:
     """The fluid of a compiled model; ``None`` where there is none, or it is switched off."""
     option = model.opt
-    if not (option.density or option.viscosity):
+    off = option.disableflags & _NO_PASSIVE == _NO_PASSIVE
+    if off or not (option.density or option.viscosity) or any(uncovered_fluid(model)):
         return None
     return Fluid(
         density=float(option.density),

@@ -37,11 +37,12 @@ def guess(description: Description, dtype: torch.dtype = torch.float64) -> Physi
     by_joint = moved[joints.dof_index]
     strength = _MOTOR * np.abs(actuators.joints) @ by_joint
     servo = actuators.affine_bias | actuators.affine_gain
+    told = actuators.position_gear
     changed = {
-        "armature": _ARMATURE * moved,
-        "damping": _DAMPING * moved,
+        "armature": _ARMATURE * moved * ~description.free_dofs,
+        "damping": _DAMPING * moved * ~description.free_dofs,
         "stiffness": _SPRING * by_joint * description.may_be_sprung,
-        "gear": _first(np.where(servo, 1.0, strength), 6),
+        "gear": _first(np.where(servo, np.where(told == 0, 1.0, told), strength), 6),
         "gain": _first(np.where(servo, strength, 1.0), 3),
         # A servo holds still where it is asked to be.
         "bias": np.roll(_first(np.where(servo, -strength, 0.0), 3), 1, axis=1),

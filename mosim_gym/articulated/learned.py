@@ -193,12 +193,12 @@ class LearnedPhysics(nn.Module):
 
     def _add_joints(self, description: Description) -> None:
         tree, options = description.tree, description.options
-        joints, dofs = tree.joints, np.arange(tree.nv)
+        joints, dofs = tree.joints, np.flatnonzero(~description.free_dofs)
         scalar = np.array([kind in (JointType.SLIDE, JointType.HINGE) for kind in joints.types])
         sprung = np.flatnonzero(description.may_be_sprung)
         limited = np.flatnonzero(scalar & joints.limited & options.limits)
         self._add("armature", (tree.nv,), dofs)
-        self._add("damping", (tree.nv,), dofs[: tree.nv * options.dampers])
+        self._add("damping", (tree.nv,), dofs[: len(dofs) * options.dampers])
         self._add("stiffness", (len(scalar),), sprung)
         self._add("spring_reference", (tree.nq,), joints.qpos_index[sprung])
         self._add("friction_loss", (tree.nv,), np.flatnonzero(description.rubbing))

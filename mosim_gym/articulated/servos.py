@@ -62,7 +62,7 @@ class _Servo(NamedTuple):
 def servos_from_motion(description: Description, physics: Physics, motion: Motion) -> Physics:
     """The same physics with the servos, and the armature of their joints, as motion has them.
 
-    Changed are those of one hinge or slide each whose force and targets are limited.
+    Changed are position servos of one hinge or slide each whose force and targets are limited.
 
     Args:
         description: of the body.
@@ -86,6 +86,12 @@ def servos_from_motion(description: Description, physics: Physics, motion: Motio
     return physics._replace(gain=gain, bias=bias, armature=armature)
 
 
+def tells_scale(description: Description) -> bool:
+    """Whether something that is told in newtons acts on the body: then motion tells its masses."""
+    limited = description.actuators.force_limited & description.options.actuation
+    return bool(limited.any()) or description.fluid is not None
+
+
 def all_found(description: Description) -> bool:
     """Whether there are servos, and `servos_from_motion` finds every one."""
     actuators = description.actuators
@@ -98,13 +104,13 @@ def _found(description: Description) -> list[tuple[int, int]]:
     actuators, types = description.actuators, description.tree.joints.types
     if not description.options.actuation:
         return []
-    wanted = actuators.affine_bias & ~actuators.affine_gain & (actuators.act_index < 0)
+    wanted = (actuators.position_gear != 0) & (actuators.act_index < 0)
     wanted &= actuators.force_limited & actuators.ctrl_limited
     pairs = []
     for u in np.flatnonzero(wanted).tolist():
         joints = np.flatnonzero(actuators.joints[u])
         scalar = all(types[j] in (JointType.HINGE, JointType.SLIDE) for j in joints)
-        if len(joints) == 1 and scalar and actuators.joints[u, joints[0]] == 1:
+        if len(joints) == 1 and scalar:
             pairs.append((u, int(joints[0])))
     return pairs
 
@@ -113,6 +119,9 @@ def _fit(description: Description, u: int, q: int, v: int, motion: Motion) -> _S
     """The servo that leaves the least of a joint's acceleration unexplained."""
     actuators, options = description.actuators, description.options
     low, high = actuators.force_range[u]
+    # Of the actuator's length and force, per unit of the joint's.
+    gear = float(actuators.position_gear[u] * actuators.joints[u].sum())
+    length, speed = gear * motion.qpos[:, q], gear * motion.qvel[:, v]
     limit, reach = max(high, -low), float(np.ptp(actuators.ctrl_range[u]))
     seen = motion.acceleration[:, v]
     fast = float(seen.abs().quantile(_FAST)) or 1.0
@@ -121,18 +130,20 @@ def _fit(description: Description, u: int, q: int, v: int, motion: Motion) -> _S
     tried = torch.cartesian_prod(
         torch.tensor(limit / (reach * _REACH)),
         torch.tensor(_SECONDS),
-        torch.tensor(limit / fast * _INERTIA),
+        torch.tensor(abs(gear) * limit / fast * _INERTIA),
     )
-    error = motion.ctrl[:, u].clamp(*actuators.ctrl_range[u].tolist()) - motion.qpos[:, q]
+    error = motion.ctrl[:, u].clamp(*actuators.ctrl_range[u].tolist()) - length
 
     def best(tried: Tensor) -> Tensor:
         left = []
         for part in tried.split(_AT_ONCE):
             servo = _Servo(*part.t()[:, :, None])
-            asked = servo.stiffness * (error - servo.seconds * motion.qvel[:, v])
+            asked = servo.stiffness * (error - servo.seconds * speed)
             force = asked.clamp(low, high)
-            damping = torch.where(force == asked, step * servo.stiffness * servo.seconds, 0.0)
-            missing = force / (servo.inertia + damping) - seen
+            damping = torch.where(
+                force == asked, step * gear**2 * servo.stiffness * servo.seconds, 0.0
+            )
+            missing = gear * force / (servo.inertia + damping) - seen
             # What pulls at the joint all the time is not the servo's, nor is what hits it.
             missing = missing - missing.median(1, keepdim=True).values
             left.append(missing.abs().mean(1))

@@ -45,10 +45,10 @@ def with_description(
     Raises:
         MosimError: if the description cannot be found, or is given and not needed.
     """
-    if force and not preset.model.correctors:
+    if force and (preset.needs_ground_only or not preset.model.correctors):
         raise MosimError(
             "--force leaves what is not covered to a network beside the physics (--preset "
-            f'articulated_corrected); preset "{preset.name}" has none.'
+            f'articulated_corrected); preset "{preset.name}" has no such pair.'
         )
     if not preset.needs_geometry:
         if mjcf is not None or told is not None or priors:

@@ -15,7 +15,8 @@ from mosim_gym.articulated.guess import guess
 from mosim_gym.articulated.learned import LearnedPhysics
 from mosim_gym.articulated.numbers import labelled
 from mosim_gym.articulated.physics import Physics
-from mosim_gym.articulated.servos import Motion, all_found, servos_from_motion
+from mosim_gym.articulated.priors import parameter_widths
+from mosim_gym.articulated.servos import Motion, all_found, servos_from_motion, tells_scale
 from mosim_gym.dynamics.config import ModelConfig
 from mosim_gym.dynamics.features import FeatureMap
 from mosim_gym.dynamics.geometry import told_geometry
@@ -52,7 +53,9 @@ class Articulated(nn.Module):
         _require_no_context(spec)
         numbers = config.numbers
         start = guess(self.description) if numbers is None else Physics.from_json(numbers)
-        self._told_motors = numbers is not None or (config.widths or {}).get("motor") == 0
+        #: Whether `look_at` may choose where servos start, and whether it has.
+        self._may_look = numbers is None and parameter_widths(config.widths)["gain"] > 0
+        self._looked = False
         self.physics = LearnedPhysics(self.description, start, config.widths)
         self.forward_dynamics = Forward(self.description, spec.control_dt / config.integrator_steps)
         # Not a part of this module: it is the simulator's.
@@ -65,19 +68,45 @@ class Articulated(nn.Module):
         self.physics.restart(physics)
 
     @torch.no_grad()
-    def look_at(self, state: State, action: Tensor, acceleration: Tensor) -> None:
-        """See `mosim_gym.dynamics.predictors.Observant`: for servos of which nothing is told."""
-        if self._told_motors:
+    def look_at(self, state: State, action: Tensor, acceleration: Tensor, n_steps: int) -> None:
+        """See `mosim_gym.dynamics.predictors.Observant`: for servos of which nothing is told.
+
+        Only single steps show at which states a servo is at its limit.
+        """
+        self._looked = self._may_look and n_steps == 1
+        if not self._looked:
             return
         motion = Motion(state.qpos, state.qvel, acceleration, action)
         self.start_from(servos_from_motion(self.description, self.physics.start(), motion))
+
+    def told(self) -> list[str]:
+        """See `mosim_gym.dynamics.predictors.Informed`."""
+        description, found = self.description, []
+        fluid, strings = description.fluid, description.strings
+        if fluid is not None:
+            found.append(
+                f"a fluid (density {fluid.density:g}, viscosity {fluid.viscosity:g}) and the axes "
+                "of the boxes that stand for the bodies in it"
+            )
+        if strings is not None:
+            found.append("where strings are fastened, their lengths and their hardness")
+        if description.actuators.force_limited.any():
+            found.append("the limits of the actuators' forces")
+        if description.sprung is not None and description.sprung.any():
+            found.append("which joints have a spring though nothing limits them")
+        if self._may_look and all_found(description):
+            found.append(
+                "nothing of the servos, which start from the motion of their own joints (where "
+                "physics steps were recorded)"
+            )
+        return found
 
     def details(self) -> list[nn.Parameter]:
         """See `mosim_gym.dynamics.predictors.Detailed`: servos, if `look_at` has found all of them.
 
         What their joints carry is far off at first, and would drag them along.
         """
-        if self._told_motors or not all_found(self.description):
+        if not (self._looked and all_found(self.description)):
             return []
         return [getattr(self.physics, name) for name in ("gain", "bias")]
 
@@ -93,7 +122,7 @@ class Articulated(nn.Module):
         """See `mosim_gym.dynamics.predictors.Informed`.
 
         Twice as heavy with motors twice as strong moves alike: the first motor (or the gain of the
-        first servo) tells the scale.
+        first servo) tells the scale. Limits of force and fluids are told as they are, and tell it.
         """
         labels, values = labelled(self.description, self.physics, self.physics())
         _, start = labelled(self.description, self.physics, self.physics.start())
@@ -102,7 +131,9 @@ class Articulated(nn.Module):
             [(label.kind, label.where) for label in labels],
             values,
             start,
-            next((kinds.index(kind) for kind in ("gear", "gain") if kind in kinds), None),
+            None
+            if tells_scale(self.description)
+            else next((kinds.index(kind) for kind in ("gear", "gain") if kind in kinds), None),
         )
 
     def forward(self, inputs: Inputs) -> Tensor:

@@ -89,18 +89,23 @@ class Informed(Protocol):
         """What was learned, differentiable by the parameters."""
         ...
 
+    def told(self) -> list[str]:
+        """What it was told besides the geometry that any body has, in words."""
+        ...
+
 
 @runtime_checkable
 class Observant(Protocol):
     """A predictor that looks at the motion before it learns from it, for where to start."""
 
-    def look_at(self, state: State, action: Tensor, acceleration: Tensor) -> None:
+    def look_at(self, state: State, action: Tensor, acceleration: Tensor, n_steps: int) -> None:
         """Choose where to start.
 
         Args:
             state: rows of motion.
             action: ``(rows, nu)``.
             acceleration: ``(rows, nv)``, in the frame of the networks.
+            n_steps: integrator steps that it is the mean over.
         """
         ...
 

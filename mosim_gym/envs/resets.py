@@ -144,7 +144,7 @@ def require_source(source: object, whose: str) -> None:
     if not (hasattr(source, "draw") and hasattr(source, "check")):
         raise MosimError(
             f"{whose} was given {type(source).__name__}; expected TaskResets(), "
-            "ReplayResets(dataset_or_buffer) or MixedResets({...})."
+            "UniformResets(...), ReplayResets(dataset_or_buffer) or MixedResets({...})."
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.dynamics.config import Flavour, ModelConfig
+from mosim_gym.dynamics.predictors import Informed
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.dynamics.summary import CARD
 from mosim_gym.errors import CheckpointError
@@ -199,8 +200,14 @@ def _told_geometry(simulator: Simulator, unexplained: float) -> str:
         "centres of mass, inertias, armature, damping, springs, dry friction, strength of the "
         f"motors, friction and hardness of contacts and limits, as far as they were not told "
         f"({n_weights} numbers), by an `articulated` predictor; and {config.correctors} "
-        "correctors. Masses, motors, damping and springs are known relative to each other only."
+        "correctors."
     )
+    predictor = simulator.predictor
+    if isinstance(predictor, Informed):
+        if predictor.told():
+            text += f" Told besides: {'; '.join(predictor.told())}."
+        if predictor.numbers().scale is not None:
+            text += " Masses, motors, damping and springs are known relative to each other only."
     missing = (config.geometry or {}).get("missing")
     if missing:
         text += f" Left out, as it is not covered: {'; '.join(missing)}."
@@ -216,12 +223,9 @@ def _told_geometry(simulator: Simulator, unexplained: float) -> str:
 
 def _told_numbers(config: ModelConfig) -> str:
     """Where the numbers started, and how far from there they were expected."""
-    start = (
-        "from one density, one damping and one friction, those of servos with a limited force from "
-        "the motion of their own joints"
-    )
     if config.numbers is None and not config.widths:
-        return f". Its numbers start {start}"
+        return ". Its numbers start from one density, one damping and one friction"
+    start = "from one density, one damping and one friction"
     if config.numbers is not None:
         start = "from the numbers of a description"
     widths = config.widths or {}

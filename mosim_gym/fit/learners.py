@@ -128,6 +128,11 @@ def make_learner(
         return LevenbergMarquardt(
             simulator, lesson.residuals, parameters, len(lesson.train), stage.tame
         )
+    if stage.tame < 1:
+        raise MosimError(
+            f'Stage.tame is {stage.tame}, which is for "{LEVENBERG_MARQUARDT}"; the optimizer is '
+            f'"{name}". Leave it out.'
+        )
     peak = preset.learning_rate * stage.learning_rate
     optimizer = OPTIMIZERS[name](parameters, peak)
     return GradientDescent(simulator, lesson, parameters, optimizer, preset.clip)

@@ -123,7 +123,7 @@ def learn_scales(simulator: Simulator, pairs: Pairs) -> None:
 def choose_start(simulator: Simulator, pairs: Pairs) -> None:
     """Let a predictor that can look for where to start in its training pairs."""
     if isinstance(simulator.predictor, Observant):
-        simulator.predictor.look_at(pairs.state, pairs.action, pairs.acceleration)
+        simulator.predictor.look_at(pairs.state, pairs.action, pairs.acceleration, pairs.n_steps)
 
 
 @torch.no_grad()

@@ -99,6 +99,9 @@ class Preset:
         servo is at its limit where it should not be) would lead everything astray.
         """
         first, *others = self.stages
+        solved = (first.optimizer or self.optimizer) == LEVENBERG_MARQUARDT and first.unroll == 1
+        if not solved or first.part is not Part.PREDICTOR:
+            return self
         whole = first.share
         stages = (
             dataclasses.replace(first, part=Part.OUTLINE, share=whole / 4, tame=_TAME),

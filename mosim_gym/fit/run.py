@@ -68,7 +68,8 @@ class Run:
         choose_start(simulator, pairs)
         predictor = simulator.predictor
         if isinstance(predictor, Observant) and isinstance(predictor, Detailed):
-            preset = self.preset = preset.around_details() if predictor.details() else preset
+            # A fit is known by the recipe that was asked for.
+            preset = preset.around_details() if predictor.details() else preset
         lessons = Lessons(simulator, preset.loss, train, held_out, pairs)
         self._one_step = lessons.one_step
         self.trainers: list[Trainer[Any]] = [Trainer(simulator, preset, lessons, seed)]
@@ -130,7 +131,7 @@ class Run:
         """Measure the model on the test episodes and write the checkpoint."""
         simulator = self.simulator.eval().requires_grad_(False)
         acceptance = accept(simulator, self.test)
-        acceptance["held_out_error"] = self.trainers[0].progress.best_error
+        acceptance["held_out_error"] = self._held_out_error()
         if "touch" in acceptance:
             acceptance["touch"]["held_out_error"] = self.trainers[1].progress.best_error
         pictures = {}
@@ -149,6 +150,14 @@ class Run:
         )
         (self.folder / _STATE).unlink(missing_ok=True)
         return acceptance
+
+    @torch.inference_mode()
+    def _held_out_error(self) -> float:
+        """Of the best weights, by the preset's loss: a stage that is tamed has another."""
+        trainer, lesson = self.trainers[0], self._one_step
+        if trainer.stage.tame == 1:
+            return trainer.progress.best_error
+        return float(lesson.loss(self.simulator, lesson.held_out))
 
     def save(self) -> None:
         """Write the state of the fit."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 #: Squares below count as this, relative to one: rounding of float64.
 _LEAST = 1e-30
-_TINY = 1e-300
+_SMALL, _LARGE = 1e-4, 1e8
 
 
 def usual(residuals: Tensor, share: float) -> float:
@@ -23,13 +23,20 @@ def usual(residuals: Tensor, share: float) -> float:
 
 
 def tamed(residuals: Tensor, size: float) -> Tensor:
-    """Residuals whose squares are Cauchy's loss of the given ones, differentiable."""
-    ratio = residuals / max(size, _TINY)
-    # log1p(x^2) / x^2 has a limit at 0, its square root and derivative as well.
-    square = ratio.square()
-    small = square < 1e-8
-    bent = torch.log1p(torch.where(small, 1.0, square)) / torch.where(small, 1.0, square)
-    return residuals * torch.where(small, 1 - square / 4, bent.sqrt())
+    """Residuals whose squares are Cauchy's loss of the given ones, differentiable.
+
+    A size of 0 tames none: most residuals are exactly zero then.
+    """
+    if size < torch.finfo(residuals.dtype).tiny:
+        return residuals
+    ratio = (residuals / size).abs().clamp_max(torch.finfo(residuals.dtype).max)
+    # Where the square of the ratio is no number: log(1 + x^2) is 2 log x there.
+    large, small = ratio > _LARGE, ratio < _SMALL
+    square = torch.where(large | small, 1.0, ratio).square()
+    loss = torch.where(large, 2 * ratio.clamp_min(1.0).log(), torch.log1p(square))
+    bent = loss.sqrt() / torch.where(small, 1.0, ratio)
+    # At 0, the square root and its derivative have limits.
+    return residuals * torch.where(small, 1 - torch.where(small, ratio, 0.0).square() / 4, bent)
 
 
 def geometric_mean(residuals: Tensor) -> Tensor:

@@ -101,13 +101,13 @@ def fit(
             raise
     if broken is not None:
         raise LossNotFiniteError(f"{broken} They are saved at {out}.") from broken
-    errors = [trainer.progress.best_error for trainer in run.trainers]
+    touch = acceptance.get("touch")
     return FitResult(
         path=out,
         simulator=run.simulator,
         steps=run.steps,
-        held_out_error=errors[0],
-        touch_error=errors[1] if len(errors) > 1 else None,
+        held_out_error=acceptance["held_out_error"],
+        touch_error=None if touch is None else touch["held_out_error"],
         acceptance=acceptance,
         seconds=time.perf_counter() - started,
     )

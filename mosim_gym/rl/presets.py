@@ -60,7 +60,7 @@ class AgentPreset:
         net_arch: hidden layers of actor and critics.
         policy: other ``policy_kwargs`` of the SB3 class, such as the number of critics.
         wide_starts: share of the rows that start anywhere (`UniformResets`), the others as they
-            would without. Imagined rows only: judgements and real steps start as the task has it.
+            would without. Under a strategy of imagined rows only; judgements never start so.
         wide_speed: the largest speed of those starts, rad/s and m/s.
         wide_gathered: share of those starts that gather around the middle of the joints' limits.
         further: other arguments of the SB3 class.

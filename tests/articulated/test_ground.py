@@ -5,6 +5,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 import pytest
+import torch
 
 from mosim_gym.articulated.description import Description, describe
 from mosim_gym.dynamics.approaches import approaches_of
@@ -38,6 +39,33 @@ def test_quadrupeds_feet_are_as_near_the_ground_as_mujoco_says() -> None:
         else:
             assert float(distance[row].min()) > 0
     assert seen > 20
+
+
+def test_actuators_may_be_of_any_kind() -> None:
+    model = mujoco.MjModel.from_xml_string(
+        """
+        <mujoco>
+          <worldbody>
+            <geom type="plane" size="1 1 .1"/>
+            <body name="a" pos="0 0 1">
+              <joint name="j"/><geom size=".1" pos=".2 0 0"/><site name="s"/>
+              <site name="end" pos="0 0 .1"/>
+            </body>
+          </worldbody>
+          <tendon><spatial name="t"><site site="s"/><site site="end"/></spatial></tendon>
+          <actuator>
+            <adhesion body="a" ctrlrange="0 1"/>
+            <motor site="s"/>
+            <motor tendon="t"/>
+            <muscle joint="j" lengthrange="0 1"/>
+          </actuator>
+        </mujoco>
+        """
+    )
+    description = Description.from_json(describe(model, ground=True).to_json())
+    assert len(description.actuators.names) == 4
+    distance, _ = approaches_of(description)(torch.zeros(1, 1), torch.zeros(1, 1))
+    assert float(distance.min()) == pytest.approx(0.9, abs=1e-6)
 
 
 def test_what_shapes_are_not_covered_is_said() -> None:

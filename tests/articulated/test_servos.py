@@ -9,7 +9,7 @@ import torch
 
 from mosim_gym.articulated.description import describe
 from mosim_gym.articulated.guess import guess
-from mosim_gym.articulated.servos import Motion, servos_from_motion
+from mosim_gym.articulated.servos import Motion, all_found, servos_from_motion
 
 ARM = """
 <mujoco>
@@ -61,3 +61,32 @@ def test_strong_and_weak_servos_are_found(integrator: str, kp: float, kv: float)
     assert torch.equal(found.gain[1], start.gain[1])
     assert found.armature[1] == start.armature[1]
     assert torch.equal(found.mass, start.mass)
+
+
+@pytest.mark.parametrize("gear", [10.0, -1.0])
+def test_the_gear_of_a_servo_is_told(gear: float) -> None:
+    reach = 2 * abs(gear)
+    servo = f'kp="{1000 / gear**2}" kv="{80 / gear**2}" gear="{gear}"'
+    text = ARM.format(integrator="Euler", kp=1000, kv=80).replace('kp="1000" kv="80"', servo)
+    limit = 20 / abs(gear)
+    text = text.replace('"-20 20"', f'"-{limit} {limit}"').replace('"-2 2"', f'"-{reach} {reach}"')
+    model = mujoco.MjModel.from_xml_string(text)
+    description = describe(model)
+    start = guess(description)
+    assert start.gear[0, 0] == gear
+    found = servos_from_motion(description, start, moved(model))
+    assert 0.5 < found.gain[0, 0] * gear**2 / 1000 < 2
+    assert 0.15 < found.armature[0] < 0.4
+
+
+def test_what_has_no_target_is_no_position_servo() -> None:
+    text = ARM.format(integrator="Euler", kp=1, kv=1).replace(
+        '<position joint="shoulder" kp="1"', '<velocity joint="shoulder"'
+    )
+    model = mujoco.MjModel.from_xml_string(text)
+    description = describe(model)
+    start = guess(description)
+    found = servos_from_motion(description, start, moved(model, 200))
+    assert torch.equal(found.gain, start.gain)
+    assert torch.equal(found.armature, start.armature)
+    assert not all_found(description)

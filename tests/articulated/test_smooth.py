@@ -47,10 +47,16 @@ def test_every_force_is_mujocos(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fluid", ['density="120"', 'viscosity=".3"', 'density="80" viscosity=".1" wind="1 -2 .5"']
+    "fluid",
+    [
+        'viscosity=".3"',
+        'density="80" viscosity=".1" wind="1 -2 .5"',
+    ],
 )
-def test_a_fluid_drags_as_mujocos(fluid: str) -> None:
+@pytest.mark.parametrize("flags", ["", 'spring="disable"', 'spring="disable" damper="disable"'])
+def test_a_fluid_drags_as_mujocos(fluid: str, flags: str) -> None:
     text = MIXED.format(integrator="Euler").replace("<option ", f"<option {fluid} ")
+    text = text.replace("<flag ", f"<flag {flags} ")
     model = mujoco.MjModel.from_xml_string(text)
     description = Description.from_json(describe(model).to_json())
     states, smooth = draw(model), Smooth(description)

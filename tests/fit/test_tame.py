@@ -11,12 +11,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosim_gym.data.dataset import episode_path
+from mosim_gym.data.dataset import Dataset, episode_path
 from mosim_gym.data.episode import save_episode
 from mosim_gym.dynamics.lagrangian import Lagrangian
 from mosim_gym.errors import MosimError
 from mosim_gym.fit import fit
-from mosim_gym.fit.presets import LAGRANGIAN
+from mosim_gym.fit.presets import DEFAULT, LAGRANGIAN
 from mosim_gym.fit.stages import Part, Stage
 from mosim_gym.fit.tame import geometric_mean, tamed, usual
 from tests.fit.fakes import DAMPING, pendulum_spec, write_dataset
@@ -40,6 +40,20 @@ def test_the_derivative_is_right_everywhere(residual: float, size: float) -> Non
     assert r.grad is not None
     expected = 2 * residual / (1 + (residual / size) ** 2)
     assert float(r.grad) == pytest.approx(expected, rel=1e-6, abs=1e-300)
+
+
+def test_no_size_is_too_small_and_no_residual_too_large() -> None:
+    for dtype in (torch.float32, torch.float64):
+        residuals = torch.tensor([0.0, 1.0, -1e30], dtype=dtype)
+        assert torch.equal(tamed(residuals, 0.0), residuals)
+        for size in (1e-30, 1.0):
+            assert tamed(residuals, size).isfinite().all()
+
+
+def test_only_what_is_solved_for_can_be_tamed(pendulum: Dataset, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(DEFAULT, stages=(Stage(Part.PREDICTOR, tame=0.9),))
+    with pytest.raises(MosimError, match='which is for "levenberg_marquardt".*"soap"'):
+        fit(pendulum, out=tmp_path / "x", preset=recipe, steps=2, progress=False)
 
 
 def test_what_is_usual_and_how_far_a_fit_is_do_not_hang_on_a_few() -> None:
