@@ -100,7 +100,7 @@ class Preset:
         """
         first, *others = self.stages
         solved = (first.optimizer or self.optimizer) == LEVENBERG_MARQUARDT and first.unroll == 1
-        if not solved or first.part is not Part.PREDICTOR:
+        if not solved or first.part is not Part.PREDICTOR or first.tame < 1:
             return self
         whole = first.share
         stages = (
