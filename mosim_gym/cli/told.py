@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mosim_gym.errors import MosimError
-from mosim_gym.fit.presets import Preset
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.registration import ROWS
 
 #: How far the numbers of a description may be off unless `--prior` says otherwise: some 30 %.

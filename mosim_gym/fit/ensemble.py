@@ -9,7 +9,8 @@ from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.dynamics.summary import CONFIG
 from mosim_gym.errors import MosimError
 from mosim_gym.fit.pairs import data_fingerprint
-from mosim_gym.fit.presets import Preset, get_preset
+from mosim_gym.fit.presets import get_preset
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.resume import differences
 from mosim_gym.fit.trainer import FitResult, fit
 

@@ -19,7 +19,7 @@ from mosim_gym.fit.lessons import Lesson
 from mosim_gym.fit.levenberg import LevenbergMarquardt
 from mosim_gym.fit.optimizers import LEVENBERG_MARQUARDT, OPTIMIZERS
 from mosim_gym.fit.pairs import Rows
-from mosim_gym.fit.presets import Preset
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.stages import Stage
 
 # Its matrix is solved in well under a second, its derivatives fit into the cache.

@@ -20,7 +20,7 @@ from mosim_gym.fit.interrupts import stop_between_steps
 from mosim_gym.fit.learners import make_learner
 from mosim_gym.fit.lessons import Lesson
 from mosim_gym.fit.pairs import Rows
-from mosim_gym.fit.presets import Preset
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.stages import Stage, stage_ends
 
 #: Of a stage.

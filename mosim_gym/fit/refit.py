@@ -14,7 +14,7 @@ from mosim_gym.fit.learners import make_learner
 from mosim_gym.fit.lessons import Lesson
 from mosim_gym.fit.losses import RESIDUALS, get_loss
 from mosim_gym.fit.pairs import Pairs, choose_start, learn_range, learn_scales, make_pairs
-from mosim_gym.fit.presets import Preset
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.stages import Part, Stage
 from mosim_gym.robots.spec import RobotSpec
 

@@ -24,7 +24,7 @@ from mosim_gym.fit.interrupts import StoppedBetweenStepsError
 from mosim_gym.fit.lessons import Lessons
 from mosim_gym.fit.loop import LossNotFiniteError, Trainer, steps_within
 from mosim_gym.fit.pairs import choose_start, data_fingerprint, learn_scales, make_pairs
-from mosim_gym.fit.presets import Preset
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.resume import differences, read_state, write_state
 from mosim_gym.fit.stages import Part
 from mosim_gym.fit.touch import touch_trainer

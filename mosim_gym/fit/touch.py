@@ -13,7 +13,8 @@ from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.fit.lessons import Lesson, thinned
 from mosim_gym.fit.loop import Trainer
 from mosim_gym.fit.optimizers import LEVENBERG_MARQUARDT
-from mosim_gym.fit.presets import DEFAULT, Preset
+from mosim_gym.fit.presets import DEFAULT
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.stages import Part, Stage
 
 

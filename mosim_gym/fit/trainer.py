@@ -14,7 +14,8 @@ from mosim_gym.dynamics.checkpoint import require_replaceable
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
 from mosim_gym.fit.loop import LossNotFiniteError
-from mosim_gym.fit.presets import Preset, get_preset
+from mosim_gym.fit.presets import get_preset
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.run import Run
 from mosim_gym.threads import torch_threads
 

@@ -20,7 +20,7 @@ from mosim_gym.envs.learned import LearnedEngine
 from mosim_gym.envs.sb3 import MosimVecEnv, make_sb3_vec_env
 from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
-from mosim_gym.fit.presets import Preset
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.rl.growing_model import GrowingModel
 from mosim_gym.rl.imagination import make_agent, starts
 from mosim_gym.rl.learning import Judges, learn_and_judge, make_run_folder

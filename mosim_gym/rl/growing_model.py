@@ -10,7 +10,7 @@ from mosim_gym.data.dataset import Dataset
 from mosim_gym.data.delay import arrived
 from mosim_gym.dynamics.checkpoint import save_checkpoint
 from mosim_gym.dynamics.simulator import Simulator
-from mosim_gym.fit.presets import Preset
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.refit import Refit
 from mosim_gym.rl.strategies import Strategy
 from mosim_gym.robots.spec import RobotSpec

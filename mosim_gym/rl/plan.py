@@ -7,7 +7,8 @@ from typing import Any
 
 from mosim_gym.articulated.description import describe
 from mosim_gym.errors import MosimError
-from mosim_gym.fit.presets import CONTACT, DEFAULT, Preset, get_preset
+from mosim_gym.fit.presets import CONTACT, DEFAULT, get_preset
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.registration import TaskRow, find_env
 from mosim_gym.rl.presets import Algorithm, find_algorithm
 from mosim_gym.rl.refusals import check_numbers

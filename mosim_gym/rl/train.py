@@ -11,7 +11,7 @@ from mosim_gym.envs.resets import TaskResets
 from mosim_gym.envs.sb3 import make_sb3_vec_env
 from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
-from mosim_gym.fit.presets import Preset
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.registration import find_env
 from mosim_gym.rl.few_steps import train_in_rounds
 from mosim_gym.rl.learning import Judges, learn_and_judge, make_run_folder

@@ -9,7 +9,8 @@ import pytest
 
 from mosim_gym.articulated.description import describe
 from mosim_gym.data.dataset import Dataset
-from mosim_gym.fit.presets import ARTICULATED, Preset
+from mosim_gym.fit.presets import ARTICULATED
+from mosim_gym.fit.recipe import Preset
 from tests.fit.fakes import PENDULUM, pendulum_spec, write_dataset
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.fit import fit
 from mosim_gym.fit.loop import Trainer
-from mosim_gym.fit.presets import DEFAULT, Preset
+from mosim_gym.fit.presets import DEFAULT
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.stages import Part, Stage
 
 SMALL = dataclasses.replace(

@@ -22,7 +22,8 @@ from mosim_gym.fit import fit
 from mosim_gym.fit.ensemble import fit_ensemble
 from mosim_gym.fit.levenberg import LevenbergMarquardt
 from mosim_gym.fit.loop import Trainer
-from mosim_gym.fit.presets import ARTICULATED, ARTICULATED_CORRECTED, Preset
+from mosim_gym.fit.presets import ARTICULATED, ARTICULATED_CORRECTED, ARTICULATED_ROBUST
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.stages import Part, Stage
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.types import State
@@ -184,6 +185,8 @@ def test_what_a_servo_moves_is_learned_before_the_servo() -> None:
     ]
     unrolled = dataclasses.replace(ARTICULATED, stages=(Stage(Part.PREDICTOR, unroll=10),))
     assert unrolled.around_details() is unrolled
+    # Tamed from the start, servos and all else are learned at once.
+    assert ARTICULATED_ROBUST.around_details() is ARTICULATED_ROBUST
 
 
 def test_fits_around_servos_go_on_and_finished_members_are_kept(

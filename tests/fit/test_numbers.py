@@ -19,7 +19,8 @@ from mosim_gym.fit.confidence import Identified, confidence
 from mosim_gym.fit.lessons import Lesson
 from mosim_gym.fit.losses import whitened_residuals
 from mosim_gym.fit.pairs import Pairs, make_pairs
-from mosim_gym.fit.presets import ARTICULATED, Preset
+from mosim_gym.fit.presets import ARTICULATED
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.trainer import FitResult
 from tests.fit.fakes import PENDULUM
 
