@@ -101,7 +101,14 @@ BODIES = (
     Body("reacher", "42e3b14e6f4a4008", 1, ("easy", "hard"), native=True, checkpoint="reacher"),
     Body("stacker", "f78d6391843eb746", 10, ("stack_2",)),
     Body("stacker", "62e2d02b27f315f9", 10, ("stack_4",)),
-    Body("swimmer", "3cef514e88bfd507", 15, ("swimmer6",), native=True),
+    Body(
+        "swimmer",
+        "3cef514e88bfd507",
+        15,
+        ("swimmer6",),
+        native=True,
+        checkpoint="swimmer6",
+    ),
     Body("swimmer", "49b9bb81d0ddf251", 15, ("swimmer15",), native=True),
     Body(
         "walker",
