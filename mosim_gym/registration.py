@@ -79,7 +79,7 @@ BODIES = (
     Body("finger", "60f11420ee8bc16c", 2, ("spin",), native=True),
     Body("finger", "0c3d0fbf3f2e30e4", 2, ("turn_easy", "turn_hard"), native=True),
     Body("fish", "9c98b57046d1f145", 10, ("upright", "swim"), native=True),
-    Body("go2", "b703ade31f110615", 5, ("stand", "walk"), native=True),
+    Body("go2", "b703ade31f110615", 5, ("stand", "walk"), native=True, checkpoint="go2"),
     Body("hopper", "9a07ec36baf2692c", 4, ("stand", "hop"), native=True, checkpoint="hopper"),
     Body(
         "humanoid", "f9b4510b6293ad92", 5, ("stand", "walk", "run", "run_pure_state"), native=True
@@ -91,7 +91,15 @@ BODIES = (
     Body("manipulator", "19ee923c9a832e32", 10, ("bring_peg",)),
     Body("manipulator", "23f25062e6c8080c", 10, ("insert_ball",)),
     Body("manipulator", "0641734ce193f421", 10, ("insert_peg",)),
-    Body("panda", "2be8fd22c01e1d2a", 5, ("reach",), native=True, time_limit=250),
+    Body(
+        "panda",
+        "2be8fd22c01e1d2a",
+        5,
+        ("reach",),
+        native=True,
+        checkpoint="panda",
+        time_limit=250,
+    ),
     Body("pendulum", "4ed2b2b4ed084331", 1, ("swingup",), native=True, checkpoint="pendulum"),
     Body("point_mass", "dc046e9e4542f88c", 1, ("easy",), native=True, checkpoint="point_mass"),
     Body("point_mass", "2c602d57db35a37c", 1, ("hard",), native=True),
