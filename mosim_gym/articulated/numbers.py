@@ -77,7 +77,7 @@ def labelled(
         chosen = table[index[: len(where)], : len(row.columns)]
         labels += [Label(kind, place) for place in where for kind in row.columns]
         values.append(chosen.flatten())
-    return labels, torch.cat(values)
+    return labels, torch.cat(values) if values else physics.mass.new_zeros(0)
 
 
 def _names(description: Description) -> dict[str, list[str]]:

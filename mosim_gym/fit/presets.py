@@ -150,7 +150,7 @@ ARTICULATED_ROBUST = dataclasses.replace(
     ARTICULATED,
     name="articulated_robust",
     patience=0.5,
-    stages=(Stage(Part.PREDICTOR, share=3.0, tame=TAME), Stage(Part.PREDICTOR)),
+    stages=(Stage(Part.PREDICTOR, tame=TAME),),
 )
 
 #: What such physics leaves over (drag, play, what the geometry does not say) is then learned by a

@@ -105,8 +105,7 @@ class Preset:
         whole = first.share
         stages = (
             dataclasses.replace(first, part=Part.OUTLINE, share=whole / 4, tame=TAME),
-            dataclasses.replace(first, share=whole / 2, tame=TAME),
-            dataclasses.replace(first, share=whole / 4),
+            dataclasses.replace(first, share=3 * whole / 4, tame=TAME),
             *others,
         )
         return dataclasses.replace(self, stages=stages, patience=2 * self.patience)
