@@ -105,7 +105,9 @@ class Preset:
         whole = first.share
         stages = (
             dataclasses.replace(first, part=Part.OUTLINE, share=whole / 4, tame=TAME),
-            dataclasses.replace(first, share=3 * whole / 4, tame=TAME),
+            dataclasses.replace(first, share=whole / 2, tame=TAME),
+            # By squares again: what few rows tell counts as well (docs/status.md has both).
+            dataclasses.replace(first, share=whole / 4),
             *others,
         )
         return dataclasses.replace(self, stages=stages, patience=2 * self.patience)

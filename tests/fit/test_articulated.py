@@ -180,7 +180,8 @@ def test_what_a_servo_moves_is_learned_before_the_servo() -> None:
     stages = ARTICULATED.around_details().stages
     assert [(stage.part, stage.share, stage.tame) for stage in stages] == [
         (Part.OUTLINE, 0.25, 0.9),
-        (Part.PREDICTOR, 0.75, 0.9),
+        (Part.PREDICTOR, 0.5, 0.9),
+        (Part.PREDICTOR, 0.25, 1.0),
     ]
     unrolled = dataclasses.replace(ARTICULATED, stages=(Stage(Part.PREDICTOR, unroll=10),))
     assert unrolled.around_details() is unrolled
