@@ -19,7 +19,8 @@ PresetName = Annotated[
         "--preset",
         "--predictor",
         # Named here, for the presets themselves take a second to import.
-        help="default, contact, unrolled, articulated, articulated_corrected, lagrangian, "
+        help="default, contact, unrolled, articulated, articulated_robust, "
+        "articulated_corrected, lagrangian, "
         "lagrangian_unrolled, lagrangian_network, mlp, paper.",
     ),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import torch
 from torch import Tensor
@@ -187,3 +188,34 @@ def _readings(states: list[State], actions: Tensor) -> np.ndarray:
 
 def _inner(states: list[State], name: str, length: int) -> np.ndarray:
     return _rows(states, name).reshape(length, -1, 1)
+
+
+def recorded(model: mujoco.MjModel, folder: Path) -> Dataset:
+    """Motion under random controls that are held for a while."""
+    spec, data = RobotSpec.from_mujoco(model, name="arm"), mujoco.MjData(model)
+    (folder / "episodes").mkdir(parents=True)
+    write_metadata(folder, Metadata(spec, "arm", "random", seed=0))
+    rng = np.random.default_rng(0)
+    for index in range(6):
+        mujoco.mj_resetData(model, data)
+        data.qpos[:] = rng.uniform(-1, 1, model.nq)
+        states = [(data.qpos.copy(), data.qvel.copy(), data.act.copy())]
+        controls = rng.uniform(-1, 1, (15, model.nu)).repeat(10, axis=0)
+        for control in controls:
+            data.ctrl[:] = control
+            mujoco.mj_step(model, data)
+            states.append((data.qpos.copy(), data.qvel.copy(), data.act.copy()))
+        qpos, qvel, act = (np.stack(values) for values in zip(*states, strict=True))
+        save_episode(
+            episode_path(folder, index),
+            Episode(
+                qpos=qpos,
+                qvel=qvel,
+                act=act,
+                action=controls,
+                reward=np.zeros(len(controls)),
+                terminated=False,
+                truncated=True,
+            ),
+        )
+    return Dataset.open(folder)
