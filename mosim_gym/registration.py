@@ -82,7 +82,12 @@ BODIES = (
     Body("go2", "b703ade31f110615", 5, ("stand", "walk"), native=True, checkpoint="go2"),
     Body("hopper", "9a07ec36baf2692c", 4, ("stand", "hop"), native=True, checkpoint="hopper"),
     Body(
-        "humanoid", "f9b4510b6293ad92", 5, ("stand", "walk", "run", "run_pure_state"), native=True
+        "humanoid",
+        "f9b4510b6293ad92",
+        5,
+        ("stand", "walk", "run", "run_pure_state"),
+        native=True,
+        checkpoint="humanoid",
     ),
     Body("humanoid_CMU", "f4d087dfaab28582", 10, ("stand", "walk", "run")),
     Body("lqr", "e78d31dc0294e709", 1, ("lqr_2_1",), time_limit=None),
