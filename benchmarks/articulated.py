@@ -195,7 +195,7 @@ def identified(simulator: Simulator, model: mujoco.MjModel) -> dict[str, Any]:
 def report(rows: Sequence[dict[str, Any]]) -> None:
     """Draw the errors of short rollouts."""
     cases = list(dict.fromkeys(tuple(str(row[c]) for c in COLUMNS[:-1]) for row in rows))
-    figure = new_figure(width=9, height=1.5 + 0.28 * len(cases))
+    figure = new_figure(width=11, height=1.5 + 0.28 * len(cases))
     axes = figure.subplots()
     for k, model in enumerate(TOLD):
         mine = [row for row in rows if row["model"] == model]
@@ -205,14 +205,16 @@ def report(rows: Sequence[dict[str, Any]]) -> None:
             values = [float(row[f"short_mse_{statistic}"]) for row in mine]
             axes.plot(values, at, marker, color=f"C{k}", label=label if marker == "o" else None)
     names = [
-        f"{body}{'' if a == '0' else f', altered {a}'}, {n},000{'' if s == '0' else f', noise {s}'}"
+        f"{body}{'' if a == '0' else f', altered {a}'}, {n}{'' if s == '0' else f', noise {s}'}"
         for body, a, n, s in cases
     ]
     axes.set(xscale="log", yticks=range(len(cases)), xlabel="MSE of short rollouts (bar: median)")
+    axes.set_title("body, episodes of 1000 steps")
     axes.set_yticklabels(names, fontsize=8)
     axes.invert_yaxis()
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    # Beside the rows, which fill the whole width.
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     save_figure(figure, NAME)
 
 

@@ -96,8 +96,8 @@ class Articulated(nn.Module):
             found.append("which joints have a spring though nothing limits them")
         if self._may_look and all_found(description):
             found.append(
-                "nothing of the servos, which start from the motion of their own joints (where "
-                "physics steps were recorded)"
+                "the gears of the servos, whose gains start from the motion of their own joints "
+                "(where physics steps were recorded)"
             )
         return found
 
