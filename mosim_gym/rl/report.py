@@ -51,6 +51,6 @@ def plot_curve(curve: Sequence[CurvePoint], path: Path, title: str) -> None:
     axes.plot(updates, real, marker="o", label="in reality")
     axes.plot(updates, [p.return_model for p in curve], marker="s", ls="--", label="in the model")
     axes.set(xlabel="gradient updates", ylabel="return of an episode", title=title, ylim=(0, 1020))
-    axes.legend(loc="lower right")
+    axes.legend(loc="best")
     axes.grid(alpha=0.3)
     figure.savefig(path)
