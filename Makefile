@@ -2,7 +2,7 @@
 # Variables: PYTHON (which Python makes .venv), ARGS (passed on, e.g. `make demo ARGS=--quick`).
 PYTHON ?= python3
 ARGS ?=
-BENCH ?= $(sort $(filter-out benchmarks/records.py benchmarks/bodies.py,$(wildcard benchmarks/*.py)))
+BENCH ?= $(sort $(filter-out benchmarks/records.py benchmarks/bodies.py benchmarks/contact_variants.py,$(wildcard benchmarks/*.py)))
 
 VENV := .venv
 BIN := $(VENV)/bin
