@@ -29,7 +29,8 @@ from mosim_gym.data.collect import collect
 from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.evaluate.horizon import HorizonErrors, horizon_errors
 from mosim_gym.registration import find_env
-from mosim_gym.rl.presets import Algorithm, preset_for
+from mosim_gym.rl.algorithms import Algorithm
+from mosim_gym.rl.presets import preset_for
 
 FOLDER = Path("runs/table7")
 HORIZONS = (3, 10, 30, 100, 300, 1000)

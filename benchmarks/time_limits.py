@@ -22,7 +22,8 @@ from typing import Any
 
 from records import new_figure, read_csv, run_missing, save_figure
 
-from mosim_gym.rl.presets import Algorithm, preset_for
+from mosim_gym.rl.algorithms import Algorithm
+from mosim_gym.rl.presets import preset_for
 
 TASK, ALGO = "cheetah-run", Algorithm.SAC
 ENV_ID = f"MoSim/{TASK}-v0"

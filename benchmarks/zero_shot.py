@@ -25,7 +25,8 @@ from records import new_figure, run_missing, save_figure
 from scipy.stats import t as student_t
 
 from mosim_gym.registration import find_env
-from mosim_gym.rl.presets import Algorithm, preset_for
+from mosim_gym.rl.algorithms import Algorithm
+from mosim_gym.rl.presets import AgentPreset, preset_for
 
 #: Task, algorithm, seeds.
 EXPERIMENTS = (
@@ -59,9 +60,14 @@ class Job:
 
     @property
     def preset(self) -> str:
-        """Eight digits that change with any setting of the agent."""
-        preset = preset_for(find_env(self.env_id).name, Algorithm(self.algo))
-        settings = json.dumps(asdict(preset), sort_keys=True)
+        """Eight digits that change with any setting of the agent that is not as it is by default.
+
+        A setting that is new, and by default does nothing, leaves them as they were.
+        """
+        preset = asdict(preset_for(find_env(self.env_id).name, Algorithm(self.algo)))
+        plain = asdict(AgentPreset())
+        chosen = {name: value for name, value in preset.items() if value != plain[name]}
+        settings = json.dumps(chosen, sort_keys=True)
         return hashlib.sha256(settings.encode()).hexdigest()[:8]
 
 

@@ -13,7 +13,7 @@ from mosim_gym.cli.app import CheckpointOption, OptionalOut, Out, Quiet, Seed, a
 @app.command()
 def train(
     env_id: Annotated[str, typer.Argument(help="Such as MoSim/reacher-easy-v0.")],
-    algo: Annotated[str, typer.Option(help="sac or tqc.")] = "sac",
+    algo: Annotated[str, typer.Option(help="sac, tqc or td3.")] = "sac",
     out: OptionalOut = None,
     updates: Annotated[
         int | None, typer.Option(min=1, help="Gradient updates; the preset's by default.")

@@ -63,6 +63,15 @@ class MosimVecEnv(VecEnv):
         """The body."""
         return self.world.engine.robot
 
+    @property
+    def horizon(self) -> int | None:
+        """Steps after which rows are truncated; may be set between steps (``set_attr``)."""
+        return self.world.horizon
+
+    @horizon.setter
+    def horizon(self, steps: int | None) -> None:
+        self.world.set_horizon(steps)
+
     def set_reset_source(self, source: ResetSource, indices: VecEnvIndices = None) -> None:
         """Let later episodes of `indices` (all by default) start from `source`."""
         self._set_source(source, rows=list(self._get_indices(indices)))

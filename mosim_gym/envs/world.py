@@ -93,7 +93,7 @@ class World:
         """See the class."""
         self.engine = engine
         self.num_envs = engine.num_envs
-        self.horizon = _positive("horizon", horizon)
+        self.set_horizon(horizon)
         self.time_limit = _positive("max_episode_steps", time_limit)
         self.state_info = state_info
         self.record_substeps = substeps
@@ -106,6 +106,10 @@ class World:
         self._high = engine.robot.action_high
         self._late = ActionDelay(action_delay, self.num_envs, self._low, self._high)
         self.set_reset_source(resets or TaskResets())
+
+    def set_horizon(self, steps: int | None) -> None:
+        """Truncate after so many steps, 1 or more, from now on; rows under way too."""
+        self.horizon = _positive("horizon", steps)
 
     def set_reset_source(self, source: ResetSource, rows: Sequence[int] | None = None) -> None:
         """Let episodes of `rows` (all by default) start from `source` from now on.

@@ -6,7 +6,8 @@ import dataclasses
 import itertools
 from pathlib import Path
 
-from mosim_gym.rl.presets import PRESETS, Algorithm
+from mosim_gym.rl.algorithms import Algorithm
+from mosim_gym.rl.presets import PRESETS
 from mosim_gym.rl.report import plot_curve, result_table
 from mosim_gym.rl.result import TrainResult
 from mosim_gym.rl.train import train_agent

@@ -62,7 +62,7 @@ def train_in_rounds(
 
     Args:
         env_id: such as "MoSim/cheetah-run-v0".
-        algo: "sac" or "tqc".
+        algo: "sac", "tqc" or "td3".
         strategy: a name ("few_shot", "on_policy") or settings.
         real_steps: budget of steps in reality, those before the first fit included.
         model: what is learned, a preset or its name; "articulated" is told the geometry of the

@@ -9,8 +9,8 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from mosim_gym.envs.resets import MixedResets, ReplayResets, ResetSource, TaskResets
+from mosim_gym.rl.algorithms import Algorithm
 from mosim_gym.rl.mixed_buffer import MixedReplayBuffer, RealReplayBuffer
-from mosim_gym.rl.presets import Algorithm
 from mosim_gym.rl.reality import RecentStates
 from mosim_gym.rl.strategies import Strategy
 
@@ -45,7 +45,7 @@ def make_agent(
         imagined,
         seed=seed,
         tensorboard_log=str(folder / "tensorboard"),
-        **preset.sb3_arguments()
+        **preset.sb3_arguments(algorithm, real.action_dim)
         | {
             "replay_buffer_class": MixedReplayBuffer,
             "replay_buffer_kwargs": {"real": real, "real_ratio": turns.real_ratio, **returns},

@@ -10,7 +10,7 @@ from mosim_gym.errors import MosimError
 from mosim_gym.fit.presets import CONTACT, DEFAULT, get_preset
 from mosim_gym.fit.recipe import Preset
 from mosim_gym.registration import TaskRow, find_env
-from mosim_gym.rl.presets import Algorithm, find_algorithm
+from mosim_gym.rl.algorithms import Algorithm, find_algorithm
 from mosim_gym.rl.refusals import check_numbers
 from mosim_gym.rl.strategies import Strategy, find_strategy
 from mosim_gym.tasks.mujoco import model_of

@@ -5,34 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
+import numpy as np
 from stable_baselines3.common.buffers import NStepReplayBuffer
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.utils import LinearSchedule
 
 from mosim_gym.envs.resets import MixedResets, ResetSource
 from mosim_gym.envs.uniform_resets import UniformResets
-from mosim_gym.errors import unknown_name
-
-
-class Algorithm(StrEnum):
-    """The agents there are presets for."""
-
-    SAC = "sac"
-    TQC = "tqc"
-
-    @property
-    def sb3_class(self) -> type[OffPolicyAlgorithm]:
-        """The SB3 (or sb3-contrib) class."""
-        if self is Algorithm.SAC:
-            from stable_baselines3 import SAC
-
-            return SAC
-        from sb3_contrib import TQC
-
-        return TQC
+from mosim_gym.rl.algorithms import Algorithm
+from mosim_gym.rl.plasticity import NormedReLU
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +39,11 @@ class AgentPreset:
         tau: share of the target networks renewed an update.
         n_steps: of the returns; sparse rewards spread faster through more than one.
         gamma: discount a control step.
-        ent_coef: of SAC's entropy bonus; one that starts at 1 drowns a sparse reward at first.
+        ent_coef: of the entropy bonus of SAC and TQC; one that starts at 1 drowns a sparse reward
+            at first.
+        exploration: standard deviation of TD3's normal noise on actions scaled to -1..1.
         net_arch: hidden layers of actor and critics.
+        layer_norm: norm every hidden layer (`mosim_gym.rl.plasticity`).
         policy: other ``policy_kwargs`` of the SB3 class, such as the number of critics.
         wide_starts: share of the rows that start anywhere (`UniformResets`), the others as they
             would without. Under a strategy of imagined rows only; judgements never start so.
@@ -77,7 +63,9 @@ class AgentPreset:
     n_steps: int = 3
     gamma: float = 0.99
     ent_coef: str = "auto_0.05"
+    exploration: float = 0.2
     net_arch: tuple[int, ...] = (128, 128)
+    layer_norm: bool = False
     policy: Mapping[str, Any] = field(default_factory=dict)
     wide_starts: float = 0.0
     wide_speed: float = 0.0
@@ -98,8 +86,19 @@ class AgentPreset:
         vector_steps = -(-updates // self.gradient_steps)
         return self.learning_starts + vector_steps * self.n_envs
 
-    def sb3_arguments(self) -> dict[str, Any]:
-        """Arguments of the SB3 class, besides policy, environment, seed and log."""
+    def sb3_arguments(self, algorithm: Algorithm, n_actions: int) -> dict[str, Any]:
+        """Arguments of the SB3 class, besides policy, environment, seed and log.
+
+        Args:
+            algorithm: whose class it is.
+            n_actions: entries of an action.
+        """
+        if algorithm.explores:
+            exploration: dict[str, Any] = {"ent_coef": self.ent_coef}
+        else:
+            spread = np.full(n_actions, self.exploration)
+            exploration = {"action_noise": NormalActionNoise(np.zeros(n_actions), spread)}
+        normed = {"activation_fn": NormedReLU} if self.layer_norm else {}
         return {
             "learning_rate": LinearSchedule(self.learning_rate, 0.0, 1.0),
             "buffer_size": self.buffer_size,
@@ -111,8 +110,8 @@ class AgentPreset:
             # SB3's own n_steps argument does the same, but warns whenever such an agent is loaded.
             "replay_buffer_class": NStepReplayBuffer,
             "replay_buffer_kwargs": {"n_steps": self.n_steps, "gamma": self.gamma},
-            "ent_coef": self.ent_coef,
-            "policy_kwargs": {"net_arch": list(self.net_arch), **self.policy},
+            "policy_kwargs": {"net_arch": list(self.net_arch), **normed, **self.policy},
+            **exploration,
             **self.further,
         }
 
@@ -121,6 +120,7 @@ PRESETS: dict[Algorithm, AgentPreset] = {
     Algorithm.SAC: AgentPreset(),
     # TQC's dropped quantiles are a pessimism that a sparse reward does not survive for long.
     Algorithm.TQC: AgentPreset(updates=18_000, further={"top_quantiles_to_drop_per_net": 0}),
+    Algorithm.TD3: AgentPreset(),
 }
 
 
@@ -183,15 +183,3 @@ def preset_for(task: str, algorithm: Algorithm) -> AgentPreset:
     wanted = {**_OF_TASKS.get(task, {}), **_OF_BOTH.get((task, algorithm), {})}
     further = {**preset.further, **wanted.pop("further", {})}
     return dataclasses.replace(preset, further=further, **wanted)
-
-
-def find_algorithm(name: str) -> Algorithm:
-    """The algorithm of that name.
-
-    Raises:
-        UnknownNameError: naming those there are.
-    """
-    try:
-        return Algorithm(name.lower())
-    except ValueError:
-        raise unknown_name("algorithm", name, [member.value for member in Algorithm]) from None

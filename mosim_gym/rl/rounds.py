@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.files import write_rows
+from mosim_gym.rl.acting import explore
 from mosim_gym.rl.growing_model import GrowingModel
 from mosim_gym.rl.mixed_buffer import MixedReplayBuffer
+from mosim_gym.rl.plasticity import reset_heads
 from mosim_gym.rl.reality import Reality
 from mosim_gym.rl.result import Round
 from mosim_gym.rl.strategies import Strategy
@@ -55,19 +59,25 @@ class Rounds(BaseCallback):
         if self.rounds:
             # Of a run that goes on: what came after its state was written does not count.
             write_rows(self.folder / "rounds.csv", self.rounds)
+        self._set_horizon()
 
     def _on_step(self) -> bool:
         if self.n_calls % self._every == 0 and self.reality.steps < self.budget:
             self._round()
         return True
 
+    def _set_horizon(self) -> None:
+        horizon = self.strategy.horizon_at(self.reality.steps, self.budget)
+        self.training_env.set_attr("horizon", horizon)
+
     def _round(self) -> None:
         reality, agent, model = self.reality, self.model, self.growing
+        assert isinstance(agent, OffPolicyAlgorithm)
         buffer = getattr(agent, "replay_buffer", None)
         assert isinstance(buffer, MixedReplayBuffer)
         episodes = len(reality.returns)
         steps = min(self.strategy.round_steps, self.budget - reality.steps)
-        reality.act(steps, lambda seen: agent.predict(seen)[0], buffer.real)
+        reality.act(steps, partial(explore, agent), buffer.real)
         ended = len(reality.returns) > episodes
         error = float("nan")
         if model is not None:
@@ -86,4 +96,7 @@ class Rounds(BaseCallback):
             )
         )
         write_rows(self.folder / "rounds.csv", self.rounds)
+        if self.strategy.resets_after(len(self.rounds), self.budget):
+            reset_heads(agent)
+        self._set_horizon()
         self._save()

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from mosim_gym.errors import unknown_name
 from mosim_gym.fit.optimizers import LEVENBERG_MARQUARDT
 from mosim_gym.fit.presets import get_preset
-from mosim_gym.rl.presets import AgentPreset, Algorithm, preset_for
+from mosim_gym.rl.algorithms import Algorithm
+from mosim_gym.rl.presets import AgentPreset, preset_for
 
 #: Learning in a model as it is; there is nothing to take turns.
 ZERO_SHOT = "zero_shot"
@@ -33,6 +34,10 @@ class Strategy:
         newest_share: share of the model's batches, and of the imagined starts, that is from those.
         task_share: share of the imagined starts that is the task's own.
         real_ratio: share of the agent's batches that is real.
+        last_horizon: steps after which imagined rows start anew in the last round; from
+            `agent.horizon` on it changes linearly with the real steps. None: it stays.
+        reset_rounds: rounds after which the agent's heads are drawn anew, again and again, but for
+            the last third of the budget (`mosim_gym.rl.plasticity`); 0 for never.
         agent: the agent; its learning rate falls to zero over the run, as elsewhere. A share of
             wide starts that it asks for is of the imagined rows; real ones start as they do.
     """
@@ -49,10 +54,25 @@ class Strategy:
     newest_share: float = 0.5
     task_share: float = 0.0
     real_ratio: float = 0.1
+    last_horizon: int | None = None
+    reset_rounds: int = 0
 
     def rounds(self, real_steps: int) -> int:
         """Rounds of a run; one more than there are real steps for: the last model counts, too."""
         return 1 + -(-(real_steps - self.first_steps) // self.round_steps)
+
+    def horizon_at(self, real_steps: int, budget: int) -> int:
+        """Steps after which imagined rows start anew, after so many real steps of a budget."""
+        first, last = self.agent.horizon, self.last_horizon
+        if last is None:
+            return first
+        done = (real_steps - self.first_steps) / max(1, budget - self.first_steps)
+        return round(first + (last - first) * min(max(done, 0.0), 1.0))
+
+    def resets_after(self, rounds: int, budget: int) -> bool:
+        """Whether the agent's heads are drawn anew after so many rounds of a budget."""
+        ours = self.reset_rounds and rounds % self.reset_rounds == 0
+        return bool(ours) and 3 * rounds <= 2 * self.rounds(budget)
 
     def steps_a_round(self, real_steps: int) -> int:
         """Steps of all imagined rows a round of a run with so many real steps."""

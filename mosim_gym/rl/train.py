@@ -7,15 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from stable_baselines3.common.preprocessing import get_action_dim
+
 from mosim_gym.envs.resets import TaskResets
 from mosim_gym.envs.sb3 import make_sb3_vec_env
 from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
 from mosim_gym.fit.recipe import Preset
 from mosim_gym.registration import find_env
+from mosim_gym.rl.algorithms import find_algorithm
 from mosim_gym.rl.few_steps import train_in_rounds
 from mosim_gym.rl.learning import Judges, learn_and_judge, make_run_folder
-from mosim_gym.rl.presets import AgentPreset, find_algorithm, preset_for
+from mosim_gym.rl.presets import AgentPreset, preset_for
 from mosim_gym.rl.result import TrainResult
 from mosim_gym.rl.strategies import ZERO_SHOT, Strategy
 from mosim_gym.versions import environment_record
@@ -46,7 +49,7 @@ def train_agent(
 
     Args:
         env_id: such as "MoSim/reacher-easy-v0".
-        algo: "sac" or "tqc".
+        algo: "sac", "tqc" or "td3".
         out: run folder, by default ``runs/<task>-<algo>-<dynamics>-seed<seed>``; must be new or
             empty, unless resumed.
         resume: go on with the unfinished run in the folder; not for "zero_shot".
@@ -120,7 +123,7 @@ def train_agent(
         env,
         seed=seed,
         tensorboard_log=str(folder / "tensorboard"),
-        **settings.sb3_arguments(),
+        **settings.sb3_arguments(algorithm, get_action_dim(env.action_space)),
     )
     total = settings.total_timesteps(updates)
     record = {

@@ -14,11 +14,12 @@ from mosim_gym import train_agent
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.errors import MosimError, UnknownNameError
+from mosim_gym.rl.algorithms import Algorithm
 from mosim_gym.rl.few_steps import train_in_rounds
 from mosim_gym.rl.imagination import starts
 from mosim_gym.rl.mixed_buffer import RealReplayBuffer
 from mosim_gym.rl.plan import make_plan
-from mosim_gym.rl.presets import Algorithm, preset_for
+from mosim_gym.rl.presets import preset_for
 from mosim_gym.rl.reality import Reality
 from mosim_gym.rl.strategies import (
     FEW_SHOT,

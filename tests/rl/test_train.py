@@ -19,7 +19,8 @@ from mosim_gym import train_agent
 from mosim_gym.envs.sb3 import MosimVecEnv, make_sb3_vec_env
 from mosim_gym.errors import MosimError
 from mosim_gym.rl import learning, train
-from mosim_gym.rl.presets import PRESETS, AgentPreset, Algorithm, preset_for
+from mosim_gym.rl.algorithms import Algorithm
+from mosim_gym.rl.presets import PRESETS, AgentPreset, preset_for
 from mosim_gym.rl.report import plot_curve, result_table
 from mosim_gym.rl.result import TrainResult
 
@@ -44,7 +45,7 @@ def run(out: Path, algo: str = "sac", dynamics: str = "learned", seed: int = 3) 
     )
 
 
-@pytest.mark.parametrize("algo", ["sac", "tqc"])
+@pytest.mark.parametrize("algo", ["sac", "tqc", "td3"])
 def test_a_run_leaves_a_folder_that_tells_all(tmp_path: Path, algo: str) -> None:
     result = run(tmp_path / "run", algo)
     names = {path.name for path in result.folder.iterdir()}
