@@ -40,8 +40,9 @@ _MOST_NAMED = 3
 class Run:
     """One fit under way.
 
-    The motion is learned first and then, where the data holds any, touch readings: by trainers of
-    their own, one after the other; the second takes as large a part of its recipe's steps as the
+    The motion is learned first and then, where the data holds any and the model does not know the
+    forces they follow from, touch readings: by trainers of their own, one after the other; the
+    second takes as large a part of its recipe's steps as the
     first does of its own.
 
     Attributes:
@@ -132,7 +133,7 @@ class Run:
         simulator = self.simulator.eval().requires_grad_(False)
         acceptance = accept(simulator, self.test)
         acceptance["held_out_error"] = self._held_out_error()
-        if "touch" in acceptance:
+        if simulator.touch_head is not None:
             acceptance["touch"]["held_out_error"] = self.trainers[1].progress.best_error
         pictures = {}
         identified = confidence(simulator, self._one_step)
