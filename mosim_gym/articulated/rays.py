@@ -46,7 +46,7 @@ def _box(point: Tensor, along: Tensor, size: Tensor) -> Tensor:
 
 
 #: (starts, directions, size) -> which rays meet the shape, ``(..., batch)`` bool.
-RAYS: dict[int, _Meets] = {
+RAYS: dict[Shape, _Meets] = {
     Shape.SPHERE: _sphere,
     Shape.CAPSULE: _capsule,
     Shape.ELLIPSOID: _ellipsoid,
