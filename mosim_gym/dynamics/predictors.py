@@ -120,7 +120,11 @@ class Feeling(Protocol):
         ...
 
     def touch(self, inputs: Inputs) -> Tensor:
-        """What they read of the forces of the moment, in newtons, ``(batch, len(felt))``."""
+        """What they read of the forces of the moment, ``(batch, len(felt))``.
+
+        In newtons, if the scale of its forces is known; motion may tell them only relative to each
+        other.
+        """
         ...
 
 
@@ -147,7 +151,9 @@ def make_predictor(spec: RobotSpec, features: FeatureMap, config: ModelConfig) -
 
 def feels_touch(predictor: nn.Module, spec: RobotSpec, config: ModelConfig) -> bool:
     """Whether a predictor reads all touch sensors of a body, and at the right time."""
-    if not isinstance(predictor, Feeling) or not spec.touch or predictor.felt != spec.touch:
+    if not config.touch or not isinstance(predictor, Feeling):
+        return False
+    if not spec.touch or predictor.felt != spec.touch:
         return False
     # What is observed is of the last physics step; longer steps start too early.
     return config.integrator_steps == spec.n_substeps

@@ -39,10 +39,12 @@ class Simulator(nn.Module):
         spec: the body.
         config: the shape of the model.
         feels: whether it knows what touch sensors read from the forces of its contacts.
+        newtons: what one of its units of force is, ``()``; only if it feels.
     """
 
     acceleration_scale: Tensor
     state_limits: Tensor
+    newtons: Tensor
 
     def __init__(self, spec: RobotSpec, config: ModelConfig) -> None:
         """Build an untrained model of `spec`."""
@@ -69,6 +71,8 @@ class Simulator(nn.Module):
         self.feels = feels_touch(self.predictor, spec, config)
         has_head = config.touch and len(spec.touch) > 0 and not self.feels
         self.touch_head = TouchHead(spec, self.features, config) if has_head else None
+        if self.feels:
+            self.register_buffer("newtons", torch.ones(()))
         self.to(config.precision.dtype)
 
     @property
@@ -176,9 +180,8 @@ class Simulator(nn.Module):
     def step_and_touch(self, state: State, action: Tensor) -> tuple[State, Tensor]:
         """One control step, and what the touch sensors read after it, see `step` and `touch`.
 
-        dm_control observes the readings of the start of the last physics step: those that a model
-        gives that `feels`, for the price of one more integrator step. A head learned them from the
-        state arrived at.
+        dm_control observes what is read at the start of the last physics step. So does a model
+        that feels, for one more integrator step; a head tells it from the state arrived at.
         """
         before, after = self._last_two(*self._cast(state, action))
         return after, self.touch(before if self.feels else after, action)
@@ -186,13 +189,11 @@ class Simulator(nn.Module):
     def touch(self, state: State, action: Tensor) -> Tensor:
         """What the touch sensors read in newtons, ``(batch, len(spec.touch))``.
 
-        From the forces of this moment, if the model `feels`; else by its head.
-
         Args:
-            state: ``(batch, n)`` fields, cast to the model's dtype and device; for a head, those
-                arrived at.
-            action: the controls that act there, or, for a head, that it was reached under,
-                ``(batch, nu)``; zeros after a reset.
+            state: ``(batch, n)`` fields, cast to the model's dtype and device; if the model does
+                not feel, those arrived at.
+            action: the controls there, ``(batch, nu)``, or those it was reached under; zeros after
+                a reset.
 
         Raises:
             MosimError: if the model never learned it, or a width does not fit the body.
@@ -202,7 +203,7 @@ class Simulator(nn.Module):
         state, action = self._cast(state, action)
         fields = (state.qpos, state.qvel, state.act, action, self.moving_context(state))
         if self.touch_head is None:
-            return cast(Feeling, self.predictor).touch(self._inputs(*fields))
+            return self.newtons * cast(Feeling, self.predictor).touch(self._inputs(*fields))
         return torch.expm1(self.touch_head(self.features.encode(*fields)))
 
     def rollout(self, state: State, actions: Tensor) -> Trajectory:

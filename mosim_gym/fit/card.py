@@ -119,7 +119,8 @@ def _touch(acceptance: Mapping[str, Any]) -> list[str]:
     if error is None:
         note = (
             "Touch readings follow from the forces of the model's contacts, here a control step "
-            f"after the true states of the test episodes. {explained}"
+            "after the true states of the test episodes; recorded ones told it no more than what "
+            f"a newton is. {explained}"
         )
     else:
         note = (

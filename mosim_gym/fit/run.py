@@ -27,7 +27,7 @@ from mosim_gym.fit.pairs import choose_start, data_fingerprint, learn_scales, ma
 from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.resume import differences, read_state, write_state
 from mosim_gym.fit.stages import Part
-from mosim_gym.fit.touch import touch_trainer
+from mosim_gym.fit.touch import learn_newtons, touch_trainer
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.versions import installed_versions
 
@@ -131,6 +131,8 @@ class Run:
     def finish(self, command: str | None) -> dict[str, Any]:
         """Measure the model on the test episodes and write the checkpoint."""
         simulator = self.simulator.eval().requires_grad_(False)
+        if simulator.feels:
+            learn_newtons(simulator, self.parts[0])
         acceptance = accept(simulator, self.test)
         acceptance["held_out_error"] = self._held_out_error()
         if simulator.touch_head is not None:

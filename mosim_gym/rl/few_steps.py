@@ -92,7 +92,8 @@ def train_in_rounds(
     Raises:
         UnknownNameError: for an unknown environment, algorithm, strategy or preset.
         MosimError: if the budget does not reach beyond the first steps, reality is of another
-            body or has touch sensors that the model does not tell, the folder cannot be used, or the run there is finished.
+            body or has touch sensors that the model does not tell, the folder cannot be used, or
+            the run there is finished.
     """
     for what, count in (("curve", curve_episodes), ("final", final_episodes)):
         if count < 1:

@@ -61,7 +61,7 @@ def check_reality(env: gym.Env[Any, Any], row: TaskRow, preset: Preset | None) -
             f'("{row.env_id}", dynamics="mujoco").'
         )
     if robot is not None and robot.touch and preset is not None:
-        if not Simulator(robot, preset.model_config(robot)).feels:
+        if not Simulator(robot, preset.model_config(robot, touch=True)).feels:
             raise MosimError(
                 f"{row.env_id} observes touch sensors, which a model of preset {preset.name} does "
                 'not tell while it is learned on the way. Give model="articulated", if the body is '

@@ -128,7 +128,9 @@ def test_slots_and_derivatives_are_those_of_the_contacts() -> None:
         moved = some._replace(qvel=some.qvel + push)
         return all_slots.touch(prepared, *moved).sum()
 
-    assert torch.autograd.gradcheck(readings, turned, eps=1e-6, rtol=1e-4, atol=1e-3, fast_mode=True)
+    assert torch.autograd.gradcheck(
+        readings, turned, eps=1e-6, rtol=1e-4, atol=1e-3, fast_mode=True
+    )
 
 
 @pytest.mark.parametrize("shape", list(RAYS), ids=lambda shape: shape.name)
