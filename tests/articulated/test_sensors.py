@@ -133,6 +133,23 @@ def test_slots_and_derivatives_are_those_of_the_contacts() -> None:
     )
 
 
+def test_they_are_traced_as_one_graph() -> None:
+    model = suite_body("hopper", "hop")
+    description = describe(model)
+    forward, states = Forward(description), states_of(model, 1)
+    prepared = forward.prepare(physics_of(model, description))
+
+    def run(qpos: torch.Tensor, qvel: torch.Tensor, ctrl: torch.Tensor) -> torch.Tensor:
+        return forward.touch(prepared, qpos, qvel, None, ctrl, differentiable=False)
+
+    torch.compiler.reset()
+    arguments = states.qpos, states.qvel, states.ctrl
+    traced = torch.compile(run, fullgraph=True, dynamic=False, backend="eager")(*arguments)
+    plain, solved = run(*arguments), traced.isfinite()
+    assert (plain > 0).any() and solved.float().mean() > 0.9
+    torch.testing.assert_close(traced[solved], plain[solved])
+
+
 @pytest.mark.parametrize("shape", list(RAYS), ids=lambda shape: shape.name)
 def test_rays_meet_what_mujocos_meet(shape: Shape) -> None:
     rng = np.random.default_rng(int(shape))

@@ -17,10 +17,14 @@ from mosim_gym.dynamics.checkpoint import load_checkpoint, save_checkpoint
 from mosim_gym.dynamics.config import Flavour, ModelConfig, Precision
 from mosim_gym.dynamics.predictors import Feeling
 from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.envs.learned import LearnedEngine
+from mosim_gym.envs.scored import MemberEngine
 from mosim_gym.errors import MosimError
 from mosim_gym.robots.spec import RobotSpec
+from mosim_gym.tasks.hopper import stand
 from mosim_gym.tasks.mujoco import load_dm_env, robot_of
 from mosim_gym.types import State
+from mosim_gym.uncertainty.disagreement import Disagreement
 
 
 def hopping() -> Environment:
@@ -120,6 +124,24 @@ def test_an_old_checkpoint_has_its_head_or_nothing(tmp_path: Path) -> None:
     assert not silent.tells_touch
     with pytest.raises(MosimError, match="cannot tell what the touch sensors touch_toe"):
         silent.step_and_touch(state, action)
+
+
+def test_a_row_that_a_member_moves_reads_what_the_model_does() -> None:
+    spec, config = hopper()
+    members = [Simulator(spec, config).requires_grad_(False) for _ in range(2)]
+    task = stand()
+    one = LearnedEngine(members[0], task, 4)
+    engine = MemberEngine(Disagreement(members, torch.ones(spec.nv)), members[1], task, 4)
+    lying = {"qpos": np.zeros((4, spec.nq)), "qvel": np.zeros((4, spec.nv))}
+    lying["qpos"][:, 1] = np.linspace(-0.075, -0.06, 4)
+    for each in (one, engine):
+        each.begin(np.arange(4), lying, np.random.default_rng(0))
+    assert (one.observe()[:, -2:] > 0).any(), "it stands on its foot"
+    np.testing.assert_allclose(engine.observe(), one.observe())
+    for _ in range(3):
+        found = [each.step(np.zeros((4, spec.nu))).observation for each in (one, engine)]
+        assert (found[0][:, -2:] > 0).any()
+        np.testing.assert_allclose(found[1], found[0], rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(
