@@ -77,6 +77,13 @@ class State:
             fields[name][rows] = getattr(other, name).to(value)
         return State(**fields)
 
+    def where(self, rows: Tensor, other: State) -> State:
+        """These states in `rows` ``(batch,)`` bool, those of `other` elsewhere; differentiable."""
+        column = rows.unsqueeze(1)
+        return State(
+            **{name: torch.where(column, v, getattr(other, name)) for name, v in self.items()}
+        )
+
     def to(self, target: torch.device | torch.dtype | str) -> State:
         """The same state on another device or in another dtype."""
         return self._map(lambda value: value.to(target))

@@ -59,6 +59,10 @@ class Cones(NamedTuple):
         """J^T times ``(k, dim, batch)``, ``(nv, batch)``."""
         return (self.jacobian * rows[:, :, None]).sum((0, 1))
 
+    def normal(self, rows: Tensor) -> Tensor:
+        """Of forces along the axes, that along the normals, ``(k, batch)``."""
+        return rows[:, 0]
+
     def gradient(self, miss: Tensor) -> Tensor:
         """Of s, ``(k, dim, batch)``."""
         zones = self._zones(miss)

@@ -20,7 +20,8 @@ from mosim_gym.articulated.geometry import Geometry, contact_frames
 from mosim_gym.articulated.impedance import columns, impedance, reference, regularizer
 from mosim_gym.articulated.kinetics import Kinetics
 from mosim_gym.articulated.physics import Physics
-from mosim_gym.articulated.rows import Block, Dense
+from mosim_gym.articulated.rows import Block, Dense, Pressing
+from mosim_gym.articulated.sensors import Touching
 from mosim_gym.articulated.shapes import Touch
 from mosim_gym.articulated.weights import Weights
 from mosim_gym.robots.poses import Constants, Poses, cross
@@ -35,12 +36,17 @@ class ContactRows(NamedTuple):
     """What contacts ask for.
 
     Attributes:
-        blocks: one for each dimension of contacts.
+        touching: the contacts, by their dimension.
         overflow: where more touch than there are slots, ``(batch,)`` bool.
     """
 
-    blocks: list[Block]
+    touching: list[Touching]
     overflow: Tensor
+
+    @property
+    def blocks(self) -> list[Block]:
+        """One for each dimension of contacts."""
+        return [contacts.block for contacts in self.touching]
 
 
 class Contacts:
@@ -83,14 +89,15 @@ class Contacts:
         poses = Poses(kinetics.position, kinetics.rotation)
         motion = _Motion.of(kinetics)
         overflow = torch.zeros_like(qvel[:, 0], dtype=torch.bool)
-        blocks: list[Block] = []
+        touching: list[Touching] = []
         for group in self._groups:
             seen = group.see(physics, weights, poses, snug)
             if seen is None:
                 continue
-            blocks.append(group.block(seen, motion, qvel.t()))
+            block = group.block(seen, motion, qvel.t())
+            touching.append(Touching(block, seen.touch, seen.bodies, seen.chosen))
             overflow = overflow | seen.overflow
-        return ContactRows(blocks, overflow)
+        return ContactRows(touching, overflow)
 
 
 class _Motion(NamedTuple):
@@ -119,6 +126,8 @@ class _Seen(NamedTuple):
     solimp: Tensor
     edge: Tensor  # margin, inverse inertia to shifts and to turns
     overflow: Tensor
+    bodies: tuple[Tensor, Tensor]  # of all candidates
+    chosen: Tensor | None
 
 
 class _Group:
@@ -156,7 +165,7 @@ class _Group:
         ]
         left = touch.distance.detach() - margin.detach()[:, None]
         overflow = torch.zeros_like(left[0], dtype=torch.bool)
-        slots = self._slots
+        slots, chosen = self._slots, None
         if snug:
             most = int((left < 0).sum(0).max())
             if most == 0:
@@ -168,9 +177,9 @@ class _Group:
             tables = [table[chosen].permute(0, 2, 1) for table in tables]
             overflow = (left < 0).sum(0) > slots
         side, friction, solref, solimp, edge = tables
-        return _Seen(touch, side, friction, solref, solimp, edge, overflow)
+        return _Seen(touch, side, friction, solref, solimp, edge, overflow, (body1, body2), chosen)
 
-    def block(self, seen: _Seen, motion: _Motion, v: Tensor) -> Block:
+    def block(self, seen: _Seen, motion: _Motion, v: Tensor) -> Pressing:
         """Their rows."""
         touch, dim = seen.touch, self._dim
         margin, shift, _ = columns(seen.edge)

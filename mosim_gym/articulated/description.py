@@ -20,6 +20,7 @@ from mosim_gym.articulated.coverage import covered, require_covered, require_tou
 from mosim_gym.articulated.fluid import Fluid, fluid_of
 from mosim_gym.articulated.pairs import Pairs, pairs_of
 from mosim_gym.articulated.plain import from_plain, to_plain
+from mosim_gym.articulated.sensors import Sensors, sensors_of
 from mosim_gym.articulated.strings import Strings, strings_of
 from mosim_gym.errors import MosimError
 from mosim_gym.robots.spec import Integrator, JointType
@@ -95,6 +96,7 @@ class Description:
         sprung: joints that have a spring though nothing limits them, ``(njnt,)`` bool; limited ones
             may all have one.
         missing: what of it was left out, in words.
+        touch: its touch sensors, if all they read is known from its contacts.
     """
 
     tree: Tree
@@ -108,6 +110,7 @@ class Description:
     strings: Strings | None = None
     sprung: NDArray[np.bool_] | None = None
     missing: tuple[str, ...] | None = None
+    touch: Sensors | None = None
 
     @property
     def free_dofs(self) -> NDArray[np.bool_]:
@@ -186,10 +189,10 @@ def describe(model: mujoco.MjModel, *, ground: bool = False, force: bool = False
     else:
         missing = require_covered(model, pairs, force=force)
         pairs = pairs.chosen(covered(model, pairs))
-    options = _options(model)
+    options, tree = _options(model), Tree.from_mujoco(model)
     shortest = 2 * options.timestep if options.refsafe else 0.0
     return Description(
-        tree=_geometry(Tree.from_mujoco(model)),
+        tree=_geometry(tree),
         weld=np.array(model.body_weldid, dtype=np.int64),
         rubbing=np.array(model.dof_frictionloss > 0),
         slides_only=np.array(model.body_simple == 2),
@@ -199,6 +202,8 @@ def describe(model: mujoco.MjModel, *, ground: bool = False, force: bool = False
         fluid=fluid_of(model),
         strings=strings_of(model, shortest) if options.limits else None,
         missing=tuple(missing),
+        # Contacts that are left out press, too.
+        touch=None if ground or missing else sensors_of(model, tree.sites),
         sprung=np.array((model.jnt_stiffness > 0) & (model.jnt_limited == 0)),
     )
 

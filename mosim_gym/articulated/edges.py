@@ -46,6 +46,10 @@ class Edges(NamedTuple):
         axes = torch.cat([normal, self.friction * (plus - minus)], 1)
         return (self.jacobian * axes[:, :, None]).sum((0, 1))
 
+    def normal(self, rows: Tensor) -> Tensor:
+        """Of forces along the edges, that along the normals, ``(k, batch)``."""
+        return rows.sum(1)
+
     def gradient(self, miss: Tensor) -> Tensor:
         """Of s, ``(k, e, batch)``."""
         return self.firmness[:, None] * miss.clamp_max(0.0)

@@ -23,6 +23,7 @@ from mosim_gym.articulated.kinetics import Kinetics
 from mosim_gym.articulated.limits import JointRows
 from mosim_gym.articulated.physics import Physics
 from mosim_gym.articulated.rows import Block
+from mosim_gym.articulated.sensors import Readings, Touching
 from mosim_gym.articulated.smooth import Smooth, State
 from mosim_gym.articulated.solver import Solution, minimum
 from mosim_gym.articulated.strings import StringRows
@@ -63,6 +64,26 @@ class _Found(NamedTuple):
     converged: Tensor
 
 
+class _Posed(NamedTuple):
+    """What is known of a batch before derivatives are asked for.
+
+    Attributes:
+        state: of the batch.
+        kinetics: of the batch.
+        blocks: all constraints.
+        touching: those of contacts.
+        found: accelerations under them.
+        converged: which rows are solved, ``(batch,)`` bool.
+    """
+
+    state: State
+    kinetics: Kinetics
+    blocks: list[Block]
+    touching: list[Touching]
+    found: _Found
+    converged: Tensor
+
+
 class Forward:
     """Forward dynamics of a body, compiled once for batches of any dtype on any device.
 
@@ -93,6 +114,7 @@ class Forward:
         self._joints = JointRows(description)
         self._strings = StringRows(description.strings) if description.strings else None
         self._contacts = Contacts(description, slots) if len(description.pairs) else None
+        self._readings = Readings(description.touch) if description.touch else None
         self._iterations = iterations
 
     def prepare(self, physics: Physics) -> Prepared:
@@ -122,18 +144,13 @@ class Forward:
             ctrl: ``(batch, nu)``.
             differentiable: by physics, state and control; half as fast.
         """
-        state, kinetics = State(qpos, qvel, act, ctrl), self.smooth.links(qpos)
-        # As much work as this batch needs, where nothing asks for fixed shapes.
-        snug = not differentiable and not torch.compiler.is_compiling()
-        blocks, overflow = self._blocks(prepared, kinetics, state, snug)
-        found = self._find(prepared.detach(), kinetics.detach(), state.detach(), blocks, snug)
-        converged = found.converged & ~overflow
+        posed = self._pose(prepared, State(qpos, qvel, act, ctrl), differentiable)
+        state, kinetics, blocks, _, found, converged = posed
         if not differentiable:
             return Solution(found.step, converged)
         physics, moment = prepared.physics, found.moment
         if blocks or not self._implicit.active:
-            missing = self.smooth.inverse(physics, kinetics, state, moment)
-            moment = moment - _solved(found.correct, missing + _pulled(blocks, moment))
+            moment = self._moment(physics, posed)
         if not self._implicit.active:
             return Solution(moment, converged)
         missing = self.smooth.inverse(physics, kinetics, state, found.step)
@@ -141,18 +158,56 @@ class Forward:
         missing = missing + _pulled(blocks, moment)
         return Solution(found.step - _solved(found.correct_step, missing), converged)
 
+    def touch(
+        self,
+        prepared: Prepared,
+        qpos: Tensor,
+        qvel: Tensor,
+        act: Tensor | None,
+        ctrl: Tensor,
+        *,
+        differentiable: bool = True,
+    ) -> Tensor:
+        """What the touch sensors of the description read in newtons, ``(batch, ns)``.
+
+        Of the moment: what sensordata holds after `mj_forward`. NaN in rows whose solver did not
+        converge. For arguments see `__call__`; the description has sensors.
+        """
+        assert self._readings is not None
+        posed = self._pose(prepared, State(qpos, qvel, act, ctrl), differentiable)
+        moment = posed.found.moment
+        if differentiable:
+            moment = self._moment(prepared.physics, posed)
+        readings = self._readings(posed.touching, posed.kinetics, moment)
+        return torch.where(posed.converged[:, None], readings, torch.nan)
+
+    def _pose(self, prepared: Prepared, state: State, differentiable: bool) -> _Posed:
+        kinetics = self.smooth.links(state.qpos)
+        # As much work as this batch needs, where nothing asks for fixed shapes.
+        snug = not differentiable and not torch.compiler.is_compiling()
+        blocks, touching, overflow = self._blocks(prepared, kinetics, state, snug)
+        found = self._find(prepared.detach(), kinetics.detach(), state.detach(), blocks, snug)
+        return _Posed(state, kinetics, blocks, touching, found, found.converged & ~overflow)
+
+    def _moment(self, physics: Physics, posed: _Posed) -> Tensor:
+        """Accelerations of the moment, differentiable."""
+        moment = posed.found.moment
+        missing = self.smooth.inverse(physics, posed.kinetics, posed.state, moment)
+        missing = missing + _pulled(posed.blocks, moment)
+        return moment - _solved(posed.found.correct, missing)
+
     def _blocks(
         self, prepared: Prepared, kinetics: Kinetics, state: State, snug: bool
-    ) -> tuple[list[Block], Tensor]:
-        """Constraints, and where there are more than fit."""
+    ) -> tuple[list[Block], list[Touching], Tensor]:
+        """Constraints, those of contacts, and where there are more than fit."""
         physics, weights = prepared
         blocks: list[Block] = self._joints(physics, weights, state.qpos, state.qvel)
         if self._strings:
             blocks.append(self._strings(kinetics, state.qvel, weights.string))
         if self._contacts is None:
-            return blocks, torch.zeros_like(state.qvel[:, 0], dtype=torch.bool)
+            return blocks, [], torch.zeros_like(state.qvel[:, 0], dtype=torch.bool)
         rows = self._contacts(physics, weights, kinetics, state.qvel, snug=snug)
-        return blocks + rows.blocks, rows.overflow
+        return blocks + rows.blocks, rows.touching, rows.overflow
 
     def _find(
         self,

@@ -45,6 +45,13 @@ class Block(Protocol):
         """The same of changed tensors."""
 
 
+class Pressing(Block, Protocol):
+    """Contacts of one dimension."""
+
+    def normal(self, rows: Tensor) -> Tensor:
+        """Of forces along the rows, that along the normals, ``(k, batch)``."""
+
+
 class Springs(NamedTuple):
     """Rows that push each by itself: by -D x, within bounds.
 
@@ -164,6 +171,10 @@ class Dense(NamedTuple):
     def pull(self, rows: Tensor) -> Tensor:
         """See `Block`."""
         return (self.jacobian * rows[:, None]).sum(0)
+
+    def normal(self, rows: Tensor) -> Tensor:
+        """See `Pressing`."""
+        return rows
 
     def gradient(self, miss: Tensor) -> Tensor:
         """See `Block`."""

@@ -99,6 +99,8 @@ class Articulated(nn.Module):
                 "the gears of the servos, whose gains start from the motion of their own joints "
                 "(where physics steps were recorded)"
             )
+        if self.felt:
+            found.append("where its touch sensors are, and their shapes")
         return found
 
     def details(self) -> list[nn.Parameter]:
@@ -138,18 +140,26 @@ class Articulated(nn.Module):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Whitened accelerations ``(batch, nv)``; NaN in rows whose solver did not converge."""
-        # Memo's tensors: all that physics is made of.
-        numbers = (*self.physics.parameters(), *self.physics.buffers())
-        found = self.forward_dynamics(
-            self._memo(*numbers),
-            inputs.qpos,
-            inputs.qvel,
-            inputs.act,
-            inputs.action,
-            differentiable=_wants_derivatives(),
-        )
+        found = self.forward_dynamics(*self._arguments(inputs), differentiable=_wants_derivatives())
         acceleration = torch.where(found.converged[:, None], found.acceleration, torch.nan)
         return self._to_local(inputs.qpos, acceleration) / inputs.scale
+
+    @property
+    def felt(self) -> tuple[str, ...]:
+        """See `mosim_gym.dynamics.predictors.Feeling`."""
+        sensors = self.description.touch
+        return () if sensors is None else sensors.names
+
+    def touch(self, inputs: Inputs) -> Tensor:
+        """See `mosim_gym.dynamics.predictors.Feeling`; NaN as in `forward`."""
+        return self.forward_dynamics.touch(
+            *self._arguments(inputs), differentiable=_wants_derivatives()
+        )
+
+    def _arguments(self, inputs: Inputs) -> tuple[Prepared, Tensor, Tensor, Tensor | None, Tensor]:
+        # Memo's tensors: all that physics is made of.
+        numbers = (*self.physics.parameters(), *self.physics.buffers())
+        return self._memo(*numbers), inputs.qpos, inputs.qvel, inputs.act, inputs.action
 
     def _prepare(self, *_: Tensor) -> Prepared:
         return self.forward_dynamics.prepare(self.physics())

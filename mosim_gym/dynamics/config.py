@@ -57,8 +57,8 @@ class ModelConfig:
         integrator_steps: integrator steps a control step: the body's `n_substeps` for a model of
             the physics step, 1 for a model of the whole control step.
         precision: the float type of weights and states.
-        touch: whether it also tells what the body's touch sensors read, by a head of the
-            predictor's width and blocks.
+        touch: whether it also tells what the body's touch sensors read: from the forces of
+            contacts, where the predictor knows them, else by a head of its width and blocks.
         geometry: what `articulated` and contact features are told of the body: its `Description`
             as JSON.
         numbers: where its numbers start: `Physics` as JSON; guessed from shapes if ``None``.

@@ -110,6 +110,24 @@ class Observant(Protocol):
         ...
 
 
+@runtime_checkable
+class Feeling(Protocol):
+    """A predictor that knows the forces of contacts."""
+
+    @property
+    def felt(self) -> tuple[str, ...]:
+        """Names of the touch sensors that it reads."""
+        ...
+
+    def touch(self, inputs: Inputs) -> Tensor:
+        """What they read of the forces of the moment, ``(batch, len(felt))``.
+
+        In newtons, if the scale of its forces is known; motion may tell them only relative to each
+        other.
+        """
+        ...
+
+
 def register_predictor(name: str) -> Callable[[PredictorMaker], PredictorMaker]:
     """Decorate a maker to offer it as ``ModelConfig(predictor=name)``."""
 
@@ -129,6 +147,16 @@ def make_predictor(spec: RobotSpec, features: FeatureMap, config: ModelConfig) -
     if config.predictor not in PREDICTORS:
         raise unknown_name("predictor", config.predictor, PREDICTORS)
     return PREDICTORS[config.predictor](spec, features, config)
+
+
+def feels_touch(predictor: nn.Module, spec: RobotSpec, config: ModelConfig) -> bool:
+    """Whether a predictor reads all touch sensors of a body, and at the right time."""
+    if not config.touch or not isinstance(predictor, Feeling):
+        return False
+    if not spec.touch or predictor.felt != spec.touch:
+        return False
+    # What is observed is of the last physics step; longer steps start too early.
+    return config.integrator_steps == spec.n_substeps
 
 
 @register_predictor("residual")

@@ -14,7 +14,7 @@ from mosim_gym.dynamics.correctors import Corrector
 from mosim_gym.dynamics.features import FeatureMap
 from mosim_gym.dynamics.integrators import Rates, get_method, sum_of
 from mosim_gym.dynamics.manifold import Manifold
-from mosim_gym.dynamics.predictors import Inputs, make_predictor
+from mosim_gym.dynamics.predictors import Feeling, Inputs, feels_touch, make_predictor
 from mosim_gym.dynamics.refusals import (
     no_touch,
     wrong_action,
@@ -38,10 +38,13 @@ class Simulator(nn.Module):
     Attributes:
         spec: the body.
         config: the shape of the model.
+        feels: whether it knows what touch sensors read from the forces of its contacts.
+        newtons: what one of its units of force is, ``()``; only if it feels.
     """
 
     acceleration_scale: Tensor
     state_limits: Tensor
+    newtons: Tensor
 
     def __init__(self, spec: RobotSpec, config: ModelConfig) -> None:
         """Build an untrained model of `spec`."""
@@ -65,8 +68,11 @@ class Simulator(nn.Module):
         self._method = get_method(config.integrator)
         self._manifold = Manifold(spec)
         # Made last: the weights of all else are those of a model without.
-        has_head = config.touch and len(spec.touch) > 0
+        self.feels = feels_touch(self.predictor, spec, config)
+        has_head = config.touch and len(spec.touch) > 0 and not self.feels
         self.touch_head = TouchHead(spec, self.features, config) if has_head else None
+        if self.feels:
+            self.register_buffer("newtons", torch.ones(()))
         self.to(config.precision.dtype)
 
     @property
@@ -83,6 +89,11 @@ class Simulator(nn.Module):
     def step_dt(self) -> float:
         """Length of one integrator step in seconds."""
         return self.control_dt / self.config.integrator_steps
+
+    @property
+    def tells_touch(self) -> bool:
+        """Whether it tells what touch sensors read."""
+        return self.feels or self.touch_head is not None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -106,10 +117,7 @@ class Simulator(nn.Module):
 
         `context` is ``None`` for bodies it does not move.
         """
-        features = qpos[:, :0]
-        if self._encodes:
-            features = self.features.encode(qpos, qvel, act, action, context)
-        inputs = Inputs(qpos, qvel, act, action, features, self.acceleration_scale)
+        inputs = self._inputs(qpos, qvel, act, action, context)
         whitened = self.predictor(inputs)
         for corrector in self.correctors:
             whitened = whitened + corrector(inputs)
@@ -167,27 +175,36 @@ class Simulator(nn.Module):
         Raises:
             MosimError: if a width does not fit the body, or there is not one action a row.
         """
-        state, action = self._cast(state, action)
-        for _ in range(self.config.integrator_steps):
-            state = self.apply_rates(state, self.rates(state, action))
-        return state
+        return self._last_two(*self._cast(state, action))[1]
+
+    def step_and_touch(self, state: State, action: Tensor) -> tuple[State, Tensor]:
+        """One control step, and what the touch sensors read after it, see `step` and `touch`.
+
+        dm_control observes what is read at the start of the last physics step. So does a model
+        that feels, for one more integrator step; a head tells it from the state arrived at.
+        """
+        before, after = self._last_two(*self._cast(state, action))
+        return after, self.touch(before if self.feels else after, action)
 
     def touch(self, state: State, action: Tensor) -> Tensor:
         """What the touch sensors read in newtons, ``(batch, len(spec.touch))``.
 
         Args:
-            state: arrived at, ``(batch, n)`` fields, cast to the model's dtype and device.
-            action: the controls it was reached under, ``(batch, nu)``; zeros after a reset.
+            state: ``(batch, n)`` fields, cast to the model's dtype and device; if the model does
+                not feel, those arrived at.
+            action: the controls there, ``(batch, nu)``, or those it was reached under; zeros after
+                a reset.
 
         Raises:
             MosimError: if the model never learned it, or a width does not fit the body.
         """
-        if self.touch_head is None:
+        if not self.tells_touch:
             raise no_touch(self.spec)
         state, action = self._cast(state, action)
-        context = self.moving_context(state)
-        features = self.features.encode(state.qpos, state.qvel, state.act, action, context)
-        return torch.expm1(self.touch_head(features))
+        fields = (state.qpos, state.qvel, state.act, action, self.moving_context(state))
+        if self.touch_head is None:
+            return self.newtons * cast(Feeling, self.predictor).touch(self._inputs(*fields))
+        return torch.expm1(self.touch_head(self.features.encode(*fields)))
 
     def rollout(self, state: State, actions: Tensor) -> Trajectory:
         """Open-loop rollout of actions ``(batch, T, nu)``, one per control step.
@@ -206,7 +223,7 @@ class Simulator(nn.Module):
         for t in range(actions.shape[1]):
             following = self.step(state, actions[:, t])
             alive = alive & self.is_valid(following)
-            state = _where(alive, following, state)
+            state = following.where(alive, state)
             states.append(state)
             valid.append(alive)
         act = None if state.act is None else torch.stack([cast(Tensor, s.act) for s in states], 1)
@@ -233,6 +250,26 @@ class Simulator(nn.Module):
         nq = self.spec.nq
         self.state_limits[nq : nq + self.spec.nv] = fastest
 
+    def _inputs(
+        self,
+        qpos: Tensor,
+        qvel: Tensor,
+        act: Tensor | None,
+        action: Tensor,
+        context: Tensor | None,
+    ) -> Inputs:
+        features = qpos[:, :0]
+        if self._encodes:
+            features = self.features.encode(qpos, qvel, act, action, context)
+        return Inputs(qpos, qvel, act, action, features, self.acceleration_scale)
+
+    def _last_two(self, state: State, action: Tensor) -> tuple[State, State]:
+        """The states before and after the last integrator step of a control step."""
+        before = state
+        for _ in range(self.config.integrator_steps):
+            before, state = state, self.apply_rates(state, self.rates(state, action))
+        return before, state
+
     def _cast(self, state: State, action: Tensor) -> tuple[State, Tensor]:
         rows = state.qpos.shape[0]
         if action.shape != (rows, self._nu):
@@ -257,16 +294,3 @@ class Simulator(nn.Module):
             if value is not None and (value.dtype is not dtype or value.device != device):
                 return State(**{name: field.to(scale) for name, field in state.items()})
         return state
-
-
-def _where(rows: Tensor, yes: State, no: State) -> State:
-    column = rows.unsqueeze(1)
-    act = None
-    if yes.act is not None and no.act is not None:
-        act = torch.where(column, yes.act, no.act)
-    return State(
-        torch.where(column, yes.qpos, no.qpos),
-        torch.where(column, yes.qvel, no.qvel),
-        act,
-        yes.context,
-    )

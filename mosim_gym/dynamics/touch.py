@@ -1,4 +1,4 @@
-"""Touch: what contact sensors read at a state, learned beside the motion.
+"""Touch: what contact sensors read, learned beside the motion where a model knows no forces.
 
 MuJoCo's touch sensor sums the normal forces of contacts, which a state does not hold, and what is
 observed is the sum over the contacts of the last physics step's start (dm_control steps by

@@ -161,11 +161,14 @@ class LearnedEngine:
 
     def _moved(self, state: State, control: Tensor) -> Moved:
         """All of a step that is done in torch, as one function of tensors."""
-        return self._arrived(self.simulator.step(state, control), control)
+        if not self._touch_columns:
+            return self._arrived(self.simulator.step(state, control), control, None)
+        arrived, touch = self.simulator.step_and_touch(state, control)
+        return self._arrived(arrived, control, touch)
 
-    def _arrived(self, moved: State, control: Tensor) -> Moved:
-        """What is found in the states that a step led to."""
-        measured = self._measured(moved, control)
+    def _arrived(self, moved: State, control: Tensor, touch: Tensor | None) -> Moved:
+        """What is found in the states that a step led to, where all touch sensors read this."""
+        measured = self._measured(moved, control, touch)
         return Moved(
             moved,
             self.task.observe(measured),
@@ -174,18 +177,18 @@ class LearnedEngine:
             self.task.terminated(measured),
         )
 
-    def _measured(self, state: State, control: Tensor) -> Any:
-        touch = None
-        if self._touch_columns:
-            touch = self.simulator.touch(state, control)[:, self._touch_columns]
-        return self.task.measure(state, control, touch)
+    def _measured(self, state: State, control: Tensor, touch: Tensor | None) -> Any:
+        read = None if touch is None else touch[:, self._touch_columns]
+        return self.task.measure(state, control, read)
 
     @torch.inference_mode()
     def _observed(self, state: State) -> Array:
         still = state.qvel.new_zeros(len(state), self.robot.nu)
         with self.threads():
-            observation: Array = self.task.observe(self._measured(state, still)).cpu().numpy()
-        return observation
+            touch = self.simulator.touch(state, still) if self._touch_columns else None
+            observation = self.task.observe(self._measured(state, still, touch))
+        seen: Array = observation.cpu().numpy()
+        return seen
 
     def _cast(self, state: State) -> State:
         device, dtype = self.simulator.device, self.simulator.dtype

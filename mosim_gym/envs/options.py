@@ -210,7 +210,7 @@ def _task_of(row: TaskRow, num_envs: int, simulator: Simulator, compile: bool) -
         )
     from mosim_gym.tasks.readout import ExactReadout
 
-    felt = simulator.touch_head is not None
+    felt = simulator.tells_touch
     return ExactReadout(row.domain, row.task, num_envs, touch=felt)
 
 

@@ -161,7 +161,15 @@ class MemberEngine(LearnedEngine):
             None if members.act is None else members.act[chosen, rows],
             state.context,
         )
-        return self._arrived(arrived, control)
+        return self._arrived(arrived, control, self._touched(state, arrived, control))
+
+    def _touched(self, state: State, arrived: State, control: Tensor) -> Tensor | None:
+        if not self._touch_columns:
+            return None
+        if self.simulator.feels:
+            # At the right moment of the model's own step: members differ less than moments do.
+            return self.simulator.step_and_touch(state, control)[1]
+        return self.simulator.touch(arrived, control)
 
 
 def cautious_engine(

@@ -25,7 +25,7 @@ def accept(simulator: Simulator, test: Dataset) -> dict[str, Any]:
     for kind, errors in (*(("short", errors) for errors in short), ("long", long)):
         marks = {h for h in _HORIZONS if h < errors.horizon} | {errors.horizon}
         figures[kind] = errors.summary(sorted(marks))
-    if simulator.touch_head is not None:
+    if simulator.touch_head is not None or (simulator.feels and test.has_touch):
         figures["touch"] = {"by_sensor": touch_errors(simulator, test)}
     return figures
 
@@ -34,11 +34,14 @@ def accept(simulator: Simulator, test: Dataset) -> dict[str, Any]:
 def touch_errors(simulator: Simulator, test: Dataset) -> dict[str, dict[str, float]]:
     """How well touch readings are told at the true states, by the name of the sensor.
 
+    By a model that `feels` they are told after a control step from there; rows that it cannot step
+    read nothing.
+
     Each has ``mse``, the mean squared error of log1p(newtons), and ``variance``, that of the true
     log1p(newtons): what a constant would be wrong by.
 
     Raises:
-        MosimError: if the model has no head for them, or the data no readings.
+        MosimError: if the model does not tell them, or the data has no readings.
     """
     data = test.transitions()
     if data.touch is None:
@@ -47,7 +50,11 @@ def touch_errors(simulator: Simulator, test: Dataset) -> dict[str, dict[str, flo
             "environment that reports them (mosim-gym collect does)."
         )
     true = data.touch.clamp(min=0.0).log1p()
-    told = simulator.touch(data.next_state, data.action).double().cpu().log1p()
+    if simulator.feels:
+        readings = simulator.step_and_touch(data.state, data.action)[1].nan_to_num()
+    else:
+        readings = simulator.touch(data.next_state, data.action)
+    told = readings.double().cpu().log1p()
     mse, variance = (told - true).square().mean(0), true.var(0, correction=0)
     return {
         name: {"mse": float(mse[i]), "variance": float(variance[i])}

@@ -95,13 +95,12 @@ def _made(
     found["data"] = {"fingerprint": (there.get("data") or {}).get("fingerprint")}
     if differences("", found, wanted):
         return None
-    touch = acceptance.get("touch")
     return FitResult(
         path=path,
         simulator=checkpoint.simulator,
         steps=there["steps"],
         held_out_error=acceptance["held_out_error"],
-        touch_error=None if touch is None else touch["held_out_error"],
+        touch_error=acceptance.get("touch", {}).get("held_out_error"),
         acceptance=acceptance,
         seconds=0.0,
     )

@@ -16,6 +16,7 @@ from mosim_gym.fit.losses import RESIDUALS, get_loss
 from mosim_gym.fit.pairs import Pairs, choose_start, learn_range, learn_scales, make_pairs
 from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.stages import Part, Stage
+from mosim_gym.fit.touch import learn_newtons
 from mosim_gym.robots.spec import RobotSpec
 
 #: Scales follow the data whenever there is so many times more of it.
@@ -43,9 +44,10 @@ class Refit:
             seed: of weights and batches.
         """
         self.preset, self.seed, self.steps = preset, seed, 0
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self.simulator = Simulator(spec, preset.model_config(spec))
+        self.simulator = _untrained(spec, preset, seed, touch=bool(spec.touch))
+        if self.simulator.touch_head is not None:
+            # None is trained here: touch is told by forces, or not at all.
+            self.simulator = _untrained(spec, preset, seed, touch=False)
         self._scaled_at = 0
         self._learner_state: dict[str, Any] | None = None
 
@@ -92,6 +94,8 @@ class Refit:
             self.steps += 1
         self._learner_state = learner.state()
         self.simulator.requires_grad_(False)
+        if self.simulator.feels:
+            learn_newtons(self.simulator, data)
         return sum(losses) / max(1, len(losses))
 
     def state(self) -> dict[str, Any]:
@@ -121,3 +125,9 @@ class Refit:
             offset = torch.randint(recent, (n_recent,), generator=generator)
             index[:n_recent] = len(pairs) - recent + offset
         return pairs.rows(index)
+
+
+def _untrained(spec: RobotSpec, preset: Preset, seed: int, *, touch: bool) -> Simulator:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return Simulator(spec, preset.model_config(spec, touch=touch))

@@ -27,7 +27,7 @@ from mosim_gym.fit.pairs import choose_start, data_fingerprint, learn_scales, ma
 from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.resume import differences, read_state, write_state
 from mosim_gym.fit.stages import Part
-from mosim_gym.fit.touch import touch_trainer
+from mosim_gym.fit.touch import learn_newtons, touch_trainer
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.versions import installed_versions
 
@@ -40,8 +40,9 @@ _MOST_NAMED = 3
 class Run:
     """One fit under way.
 
-    The motion is learned first and then, where the data holds any, touch readings: by trainers of
-    their own, one after the other; the second takes as large a part of its recipe's steps as the
+    The motion is learned first and then, where the data holds any and the model does not know the
+    forces they follow from, touch readings: by trainers of their own, one after the other; the
+    second takes as large a part of its recipe's steps as the
     first does of its own.
 
     Attributes:
@@ -130,9 +131,11 @@ class Run:
     def finish(self, command: str | None) -> dict[str, Any]:
         """Measure the model on the test episodes and write the checkpoint."""
         simulator = self.simulator.eval().requires_grad_(False)
+        if simulator.feels:
+            learn_newtons(simulator, self.parts[0])
         acceptance = accept(simulator, self.test)
         acceptance["held_out_error"] = self._held_out_error()
-        if "touch" in acceptance:
+        if simulator.touch_head is not None:
             acceptance["touch"]["held_out_error"] = self.trainers[1].progress.best_error
         pictures = {}
         identified = confidence(simulator, self._one_step)

@@ -1,4 +1,4 @@
-"""Training the head that tells what touch sensors read."""
+"""What touch sensors read: training the head that tells it, or the scale of forces that do."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ import torch
 from torch import Tensor
 
 from mosim_gym.data.dataset import Dataset
+from mosim_gym.data.states import TOUCH
 from mosim_gym.dynamics.simulator import Simulator
+from mosim_gym.errors import DatasetError
 from mosim_gym.fit.lessons import Lesson, thinned
 from mosim_gym.fit.loop import Trainer
 from mosim_gym.fit.optimizers import LEVENBERG_MARQUARDT
 from mosim_gym.fit.presets import DEFAULT
 from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.stages import Part, Stage
+
+#: Readings of contacts, not of a real sensor's noise, in newtons.
+_FELT = 0.1
+#: Rows with readings that the scale of forces is learned from.
+_ENOUGH = 2_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +65,34 @@ def touch_error(simulator: Simulator, readings: Readings) -> Tensor:
     assert simulator.touch_head is not None
     predicted: Tensor = simulator.touch_head(readings.features)
     return (predicted - readings.log_touch).square().mean()
+
+
+@torch.inference_mode()
+def learn_newtons(simulator: Simulator, dataset: Dataset) -> None:
+    """Learn the scale of the forces of a model that `feels` from readings; its motion stays.
+
+    Motion tells forces only relative to each other (twice as heavy with motors twice as strong
+    moves alike). As they are in proportion, one reading would do: the median is taken. Where
+    nothing has touched, nothing is known.
+
+    Raises:
+        DatasetError: if the data holds no readings.
+    """
+    data = dataset.transitions()
+    if data.touch is None:
+        raise DatasetError(
+            f"{dataset.path} holds no touch readings; without any a model of "
+            f"{simulator.spec.name} knows its forces only relative to each other. Let the "
+            f"environment report them as info[{TOUCH!r}]."
+        )
+    rows = torch.arange(len(data.touch))[data.touch.amax(1) > _FELT]
+    rows = rows[:: max(1, len(rows) // _ENOUGH)]
+    simulator.newtons.fill_(1.0)
+    _, told = simulator.step_and_touch(data.state[rows], data.action[rows])
+    told, true = told.to("cpu", torch.float64), data.touch[rows]
+    both = (told > 0) & (true > _FELT)
+    if both.any():
+        simulator.newtons.fill_(float((true[both] / told[both]).median()))
 
 
 def touch_trainer(

@@ -30,7 +30,7 @@ class FitResult:
         steps: optimiser steps; those for touch readings, where there are any, are not counted.
         held_out_error: of the best weights, in units of the preset's loss.
         touch_error: of touch readings on the same episodes, mean squared error of log1p(newtons);
-            ``None`` if the data held none.
+            ``None`` if the data held none, or the model knows the forces they follow from.
         acceptance: figures on the test episodes; see the card.
         seconds: this call took.
     """
@@ -102,13 +102,12 @@ def fit(
             raise
     if broken is not None:
         raise LossNotFiniteError(f"{broken} They are saved at {out}.") from broken
-    touch = acceptance.get("touch")
     return FitResult(
         path=out,
         simulator=run.simulator,
         steps=run.steps,
         held_out_error=acceptance["held_out_error"],
-        touch_error=None if touch is None else touch["held_out_error"],
+        touch_error=acceptance.get("touch", {}).get("held_out_error"),
         acceptance=acceptance,
         seconds=time.perf_counter() - started,
     )

@@ -92,7 +92,8 @@ def train_in_rounds(
     Raises:
         UnknownNameError: for an unknown environment, algorithm, strategy or preset.
         MosimError: if the budget does not reach beyond the first steps, reality is of another
-            body or has touch sensors, the folder cannot be used, or the run there is finished.
+            body or has touch sensors that the model does not tell, the folder cannot be used, or
+            the run there is finished.
     """
     for what, count in (("curve", curve_episodes), ("final", final_episodes)):
         if count < 1:
@@ -180,7 +181,7 @@ def _acting(
     else:
         env = reality()
     try:
-        check_reality(env, row)
+        check_reality(env, row, plan.preset if plan.dynamics == "learned" else None)
         if resume and (folder / CONFIG).exists():
             check_same_run(folder, plan.settings())
         else:

@@ -8,7 +8,9 @@ from typing import Any
 
 import gymnasium as gym
 
+from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.resume import differences
 from mosim_gym.registration import TaskRow
 from mosim_gym.rl.strategies import Strategy
@@ -46,14 +48,9 @@ def check_numbers(
         )
 
 
-def check_reality(env: gym.Env[Any, Any], row: TaskRow) -> None:
-    """Raise if what is seen there is not what is imagined."""
+def check_reality(env: gym.Env[Any, Any], row: TaskRow, preset: Preset | None) -> None:
+    """Raise if what is seen there is not what is imagined, by true physics without a preset."""
     robot = env.get_wrapper_attr("robot") if env.has_wrapper_attr("robot") else None
-    if robot is not None and robot.touch:
-        raise MosimError(
-            f"{row.env_id} observes touch sensors, which a model learned on the way does not tell "
-            'yet. Fit one that does (mosim-gym learn) and train with strategy="zero_shot".'
-        )
     expected_body = (row.body.fingerprint, row.body.n_substeps)
     if robot is not None and (robot.fingerprint, robot.n_substeps) != expected_body:
         raise MosimError(
@@ -63,6 +60,14 @@ def check_reality(env: gym.Env[Any, Any], row: TaskRow) -> None:
             "task's says that it is: let the environment's `robot` be that of gym.make"
             f'("{row.env_id}", dynamics="mujoco").'
         )
+    if robot is not None and robot.touch and preset is not None:
+        if not Simulator(robot, preset.model_config(robot, touch=True)).feels:
+            raise MosimError(
+                f"{row.env_id} observes touch sensors, which a model of preset {preset.name} does "
+                'not tell while it is learned on the way. Give model="articulated", if the body is '
+                "covered; or fit a network that tells them (mosim-gym learn) and train with "
+                'strategy="zero_shot".'
+            )
     ours = gym.make(row.env_id, dynamics="mujoco")
     try:
         for name in ("observation_space", "action_space"):

@@ -63,6 +63,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
         "articulated.fluid",
         "articulated.pairs",
         "articulated.physics",
+        "articulated.sensors",
         "articulated.strings",
         "data.collect",
         "data.state_info",
