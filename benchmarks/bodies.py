@@ -106,24 +106,24 @@ def _episode(
 ) -> Episode:
     env.reset()
     model, data = env.physics.model.ptr, env.physics.data.ptr
-    inner = [(data.qpos.copy(), data.qvel.copy())]
+    inner = [(data.qpos.copy(), data.qvel.copy(), data.act.copy())]
     actions = []
     for _ in range(STEPS):
         actions.append(policy(None))
         env.physics.set_control(actions[-1])
         for _ in range(spec.n_substeps):
             mujoco.mj_step(model, data)
-            inner.append((data.qpos.copy(), data.qvel.copy()))
-    qpos, qvel = (np.stack(values) for values in zip(*inner, strict=True))
+            inner.append((data.qpos.copy(), data.qvel.copy(), data.act.copy()))
+    qpos, qvel, act = (np.stack(values) for values in zip(*inner, strict=True))
     qpos = qpos + noise * rng.standard_normal(qpos.shape)
     qvel = qvel + noise * rng.standard_normal(qvel.shape)
+    every = {"qpos": qpos, "qvel": qvel} | ({"act": act} if spec.na else {})
     within: dict[str, Any] = {}
     if substeps:
         shape = (STEPS, spec.n_substeps, -1)
-        within = {"substep_qpos": qpos[1:].reshape(shape), "substep_qvel": qvel[1:].reshape(shape)}
+        within = {f"substep_{name}": value[1:].reshape(shape) for name, value in every.items()}
     return Episode(
-        qpos=qpos[:: spec.n_substeps],
-        qvel=qvel[:: spec.n_substeps],
+        **{name: value[:: spec.n_substeps] for name, value in every.items()},
         action=np.stack(actions),
         reward=np.zeros(STEPS),
         terminated=False,
