@@ -21,12 +21,11 @@ _TINY = 1e-12
 def arrived(dataset: Dataset, steps: int) -> Dataset:
     """The same episodes with the actions that acted in each step, `steps` after they were chosen.
 
-    Until the first arrives, controls are zero, or what is nearest to zero of what actuators take.
+    Until the first arrives, controls are those at rest.
     """
     if steps == 0:
         return dataset
-    spec = dataset.spec
-    rest = np.clip(0.0, spec.action_low, spec.action_high)
+    rest = dataset.spec.action_at_rest
 
     def shifted(episode: Episode) -> Episode:
         action = np.concatenate([np.tile(rest, (steps, 1)), episode.action])

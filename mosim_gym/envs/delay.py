@@ -11,25 +11,23 @@ from mosim_gym.types import Array, Float64Array
 class ActionDelay:
     """Holds the actions of all rows back.
 
-    Until the first action of an episode arrives the controls are zero, or what is nearest to zero
-    of what the actuators take.
+    Until the first action of an episode arrives the controls are those at rest.
 
     Args:
         steps: control steps from choice to arrival; 0 for none.
         rows: number of rows.
-        low: of the controls, ``(nu,)``.
-        high: of the controls, ``(nu,)``.
+        rest: controls, ``(nu,)``.
 
     Raises:
         MosimError: if `steps` is no whole number of 0 or more.
     """
 
-    def __init__(self, steps: int, rows: int, low: Float64Array, high: Float64Array) -> None:
+    def __init__(self, steps: int, rows: int, rest: Float64Array) -> None:
         """See the class."""
         if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 0:
             raise MosimError(f"action_delay is {steps!r}; expected a whole number of 0 or more.")
         self.steps = int(steps)
-        self._rest = np.clip(0.0, low, high)
+        self._rest = rest
         self._waiting = np.tile(self._rest, (self.steps, rows, 1))
 
     def begin(self, rows: Array) -> None:

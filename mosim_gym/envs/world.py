@@ -104,7 +104,7 @@ class World:
         self._source_of = np.zeros(self.num_envs, dtype=np.int64)
         self._low = engine.robot.action_low
         self._high = engine.robot.action_high
-        self._late = ActionDelay(action_delay, self.num_envs, self._low, self._high)
+        self._late = ActionDelay(action_delay, self.num_envs, engine.robot.action_at_rest)
         self.set_reset_source(resets or TaskResets())
 
     def set_horizon(self, steps: int | None) -> None:

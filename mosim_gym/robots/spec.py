@@ -17,6 +17,7 @@ import numpy as np
 
 from mosim_gym.errors import MosimError
 from mosim_gym.robots.fingerprint import fingerprint
+from mosim_gym.types import Float64Array
 
 if TYPE_CHECKING:
     import mujoco
@@ -129,16 +130,22 @@ class RobotSpec:
         return self.physics_dt * self.n_substeps
 
     @property
-    def action_low(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def action_low(self) -> Float64Array:
         """Lowest control, ``(nu,)``; -1e10 where not limited, as dm_control has it."""
         return np.array(
             [-1e10 if a.ctrl_range is None else a.ctrl_range[0] for a in self.actuators]
         )
 
     @property
-    def action_high(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def action_high(self) -> Float64Array:
         """Highest control, ``(nu,)``; 1e10 where not limited, as dm_control has it."""
         return np.array([1e10 if a.ctrl_range is None else a.ctrl_range[1] for a in self.actuators])
+
+    @property
+    def action_at_rest(self) -> Float64Array:
+        """The controls nearest to zero that the actuators take, ``(nu,)``."""
+        rest: Float64Array = np.clip(0.0, self.action_low, self.action_high)
+        return rest
 
     @property
     def qpos_names(self) -> tuple[str, ...]:
