@@ -15,7 +15,7 @@ from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.fit.losses import RESIDUALS, get_loss, unrolled_error, unrolled_residuals
 from mosim_gym.fit.pairs import Pairs, Rows, make_pairs
 from mosim_gym.fit.stages import Stage
-from mosim_gym.fit.tame import geometric_mean
+from mosim_gym.fit.tame import trimmed_mean
 from mosim_gym.fit.unrolls import Unrolls, make_unrolls
 
 _HELD_OUT_PAIRS = 10_000
@@ -45,7 +45,6 @@ class Lessons:
 
     Attributes:
         one_step: the former.
-        tamed: the same, judged by the geometric mean of squared residuals.
     """
 
     def __init__(
@@ -54,23 +53,28 @@ class Lessons:
         """`pairs` are those of `train`, made already to learn the scales from."""
         self._simulator, self._train, self._held_out = simulator, train, held_out
         others = thinned(make_pairs(simulator, held_out), _HELD_OUT_PAIRS)
-        self.one_step = self.tamed = Lesson(pairs, others, get_loss(loss), RESIDUALS.get(loss))
-        residuals = self.one_step.residuals
-        if residuals is not None:
-
-            def left(simulator: Simulator, rows: Pairs) -> Tensor:
-                return geometric_mean(residuals(simulator, rows))
-
-            self.tamed = replace(self.one_step, loss=left)
+        self.one_step = Lesson(pairs, others, get_loss(loss), RESIDUALS.get(loss))
+        self._by_tame = {1.0: self.one_step}
 
     def __call__(self, stage: Stage) -> Lesson[Pairs] | Lesson[Unrolls]:
         """What that stage learns from."""
         if stage.unroll == 1:
-            return self.one_step if stage.tame == 1 else self.tamed
+            return self._tamed(stage.tame)
         train = make_unrolls(self._simulator, self._train, stage.unroll)
         others = make_unrolls(self._simulator, self._held_out, stage.unroll)
         most = max(1, _HELD_OUT_PAIRS // stage.unroll)
         return Lesson(train, thinned(others, most), unrolled_error, unrolled_residuals)
+
+    def _tamed(self, share: float) -> Lesson[Pairs]:
+        """Single steps, judged by this share of the squared residuals; always the same object."""
+        residuals = self.one_step.residuals
+        if share not in self._by_tame and residuals is not None:
+
+            def left(simulator: Simulator, rows: Pairs) -> Tensor:
+                return trimmed_mean(residuals(simulator, rows), share)
+
+            self._by_tame[share] = replace(self.one_step, loss=left)
+        return self._by_tame.get(share, self.one_step)
 
 
 def thinned(rows: R, most: int = _HELD_OUT_PAIRS) -> R:

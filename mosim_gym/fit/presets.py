@@ -7,7 +7,7 @@ import dataclasses
 from mosim_gym.dynamics.config import Flavour, ModelConfig, Precision
 from mosim_gym.errors import unknown_name
 from mosim_gym.fit.optimizers import LEVENBERG_MARQUARDT
-from mosim_gym.fit.recipe import TAME, Preset
+from mosim_gym.fit.recipe import TAME, TAME_LAST, Preset
 from mosim_gym.fit.stages import Part, Stage
 
 DEFAULT = Preset(
@@ -150,7 +150,10 @@ ARTICULATED_ROBUST = dataclasses.replace(
     ARTICULATED,
     name="articulated_robust",
     patience=0.5,
-    stages=(Stage(Part.PREDICTOR, tame=TAME),),
+    stages=(
+        Stage(Part.PREDICTOR, share=3.0, tame=TAME),
+        Stage(Part.PREDICTOR, share=1.0, tame=TAME_LAST),
+    ),
 )
 
 #: What such physics leaves over (drag, play, what the geometry does not say) is then learned by a

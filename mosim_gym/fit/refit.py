@@ -9,13 +9,14 @@ from typing import Any
 import torch
 
 from mosim_gym.data.dataset import Dataset
+from mosim_gym.dynamics.predictors import Detailed, Observant
 from mosim_gym.dynamics.simulator import Simulator
-from mosim_gym.fit.learners import make_learner
+from mosim_gym.fit.learners import Learner, make_learner
 from mosim_gym.fit.lessons import Lesson
 from mosim_gym.fit.losses import RESIDUALS, get_loss
 from mosim_gym.fit.pairs import Pairs, choose_start, learn_range, learn_scales, make_pairs
 from mosim_gym.fit.recipe import Preset
-from mosim_gym.fit.stages import Part, Stage
+from mosim_gym.fit.stages import Part, Stage, stage_ends
 from mosim_gym.fit.touch import learn_newtons
 from mosim_gym.robots.spec import RobotSpec
 
@@ -40,7 +41,9 @@ class Refit:
 
         Args:
             spec: the body.
-            preset: the recipe, without its stages: all parts learn together, from single steps.
+            preset: the recipe; its stages that learn from single steps take turns on the first
+                data, the last of them goes on later. Where some learn correctors, all parts learn
+                together.
             seed: of weights and batches.
         """
         self.preset, self.seed, self.steps = preset, seed, 0
@@ -65,33 +68,28 @@ class Refit:
         Returns:
             The mean loss over the steps.
         """
+        first = not self._scaled_at
         pairs = make_pairs(self.simulator, data)
         if len(pairs) >= _MORE * self._scaled_at:
             learn_scales(self.simulator, pairs)
-            if not self._scaled_at:
+            if first:
                 choose_start(self.simulator, pairs)
             self._scaled_at = len(pairs)
         else:
             learn_range(self.simulator, pairs)
         loss = self.preset.loss
         lesson = Lesson(pairs, pairs, get_loss(loss), RESIDUALS.get(loss))
-        stages = self.preset.stages
-        # What a fit learns in turns is learned together here.
-        stage = stages[0] if len(stages) == 1 else Stage(Part.JOINT)
-        self.simulator.requires_grad_(False)
-        for parameter in stage.parameters(self.simulator):
-            parameter.requires_grad_(True)
-        learner = make_learner(self.simulator, lesson, self.preset, stage)
-        if self._learner_state is not None:
-            learner.load_state(self._learner_state)
         recent = min(len(pairs), newest * len(pairs) // max(1, data.n_steps))
-        size = stage.batch_sizes(self.preset.batch_size)[-1]
-        losses = []
-        for k in range(steps):
-            batch = self._batch(pairs, size, recent, round(newest_share * size))
-            factor = 0.5 * (1 + math.cos(math.pi * k / steps))
-            losses.append(learner.step(batch, factor))
-            self.steps += 1
+        stages, losses, begin = self._stages(first), list[float](), 0
+        for stage, end in zip(stages, stage_ends(stages, steps), strict=True):
+            size = stage.batch_sizes(self.preset.batch_size)[-1]
+            learner = self._learner(lesson, stage)
+            for k in range(begin, end):
+                batch = self._batch(pairs, size, recent, round(newest_share * size))
+                factor = 0.5 * (1 + math.cos(math.pi * (k - begin) / (end - begin)))
+                losses.append(learner.step(batch, factor))
+                self.steps += 1
+            begin = end
         self._learner_state = learner.state()
         self.simulator.requires_grad_(False)
         if self.simulator.feels:
@@ -117,6 +115,26 @@ class Refit:
     def error(self, data: Dataset) -> float:
         """Loss on data, in units of the preset's loss."""
         return float(get_loss(self.preset.loss)(self.simulator, make_pairs(self.simulator, data)))
+
+    def _stages(self, first: bool) -> tuple[Stage, ...]:
+        """Those that learn from single steps: all of them, or the last."""
+        preset, predictor = self.preset, self.simulator.predictor
+        if any(stage.part in (Part.CORRECTOR, Part.JOINT) for stage in preset.stages):
+            return (Stage(Part.JOINT),)
+        if first and isinstance(predictor, Observant) and isinstance(predictor, Detailed):
+            preset = preset.around_details() if predictor.details() else preset
+        stages = tuple(stage for stage in preset.stages if stage.unroll == 1)
+        return stages if first else stages[-1:]
+
+    def _learner(self, lesson: Lesson[Pairs], stage: Stage) -> Learner[Pairs]:
+        """One that goes on where the last one stopped, if it was of the same parameters."""
+        self.simulator.requires_grad_(False)
+        for parameter in stage.parameters(self.simulator):
+            parameter.requires_grad_(True)
+        learner = make_learner(self.simulator, lesson, self.preset, stage)
+        if self._learner_state is not None:
+            learner.load_state(self._learner_state)
+        return learner
 
     def _batch(self, pairs: Pairs, size: int, recent: int, n_recent: int) -> Pairs:
         generator = torch.Generator().manual_seed(self.seed * _SEED_STRIDE + self.steps)

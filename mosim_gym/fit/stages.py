@@ -42,7 +42,7 @@ class Stage:
         averaging: decay, a step, of an exponential moving average of the weights, which is judged
             on held-out data beside the weights themselves; 0 keeps none.
         tame: residuals larger than this share of a batch count by their logarithm, see
-            `mosim_gym.fit.tame`, and a geometric mean picks the best weights; 1 tames none. For
+            `mosim_gym.fit.tame`, and the others pick the best weights; 1 tames none. For
             "levenberg_marquardt". The largest errors have most to tell where the model can follow
             them (of limits far softer than they start): it is for rows that it gets all wrong.
         unroll: control steps that the model is unrolled over; 1 learns from single steps, by the

@@ -11,8 +11,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-#: Squares below count as this, relative to one: rounding of float64.
-_LEAST = 1e-30
 _SMALL, _LARGE = 1e-4, 1e8
 
 
@@ -39,6 +37,10 @@ def tamed(residuals: Tensor, size: float) -> Tensor:
     return residuals * torch.where(small, 1 - torch.where(small, ratio, 0.0).square() / 4, bent)
 
 
-def geometric_mean(residuals: Tensor) -> Tensor:
-    """Of their squares: how far a fit is, whatever a few of them do."""
-    return residuals.square().clamp_min(_LEAST).log().mean().exp()
+def trimmed_mean(residuals: Tensor, share: float) -> Tensor:
+    """Of this share of their squares, the least: how far a fit is, whatever the others do.
+
+    What is no number is larger than any.
+    """
+    squares = residuals.square().flatten().nan_to_num(torch.inf, torch.inf).sort().values
+    return squares[: max(1, int(share * len(squares)))].mean()

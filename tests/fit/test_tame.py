@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,14 @@ from hypothesis import strategies as st
 from mosim_gym.data.dataset import Dataset, episode_path
 from mosim_gym.data.episode import save_episode
 from mosim_gym.dynamics.lagrangian import Lagrangian
+from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.errors import MosimError
 from mosim_gym.fit import fit
+from mosim_gym.fit.lessons import Lessons
+from mosim_gym.fit.pairs import make_pairs
 from mosim_gym.fit.presets import DEFAULT, LAGRANGIAN
 from mosim_gym.fit.stages import Part, Stage
-from mosim_gym.fit.tame import geometric_mean, tamed, usual
+from mosim_gym.fit.tame import tamed, trimmed_mean, usual
 from tests.fit.fakes import DAMPING, pendulum_spec, write_dataset
 
 sizes = st.floats(1e-12, 1e6)
@@ -62,9 +66,25 @@ def test_what_is_usual_and_how_far_a_fit_is_do_not_hang_on_a_few() -> None:
     residuals[50] = torch.nan
     assert usual(residuals, 0.9) == 1
     assert usual(torch.full((3,), torch.nan), 0.9) == 1
-    assert float(geometric_mean(residuals[51:])) == pytest.approx(1)
-    assert float(geometric_mean(residuals[:10_00].nan_to_num(1.0))) < 10
-    assert float(geometric_mean(torch.zeros(3, dtype=torch.float64))) > 0
+    assert float(trimmed_mean(residuals, 0.9)) == 1
+    assert float(trimmed_mean(residuals, 0.999)) == pytest.approx((949 + 50e12) / 999)
+    assert float(trimmed_mean(residuals, 1.0)) == math.inf
+    assert float(trimmed_mean(residuals[:1], 0.9)) == 1e12
+
+
+def test_each_share_judges_by_itself(pendulum: Dataset) -> None:
+    """Or the best weights of a stage that counts more rows would be those it starts from."""
+    simulator = Simulator(pendulum.spec, LAGRANGIAN.model_config(pendulum.spec))
+    pairs = make_pairs(simulator, pendulum)
+    lessons = Lessons(simulator, LAGRANGIAN.loss, pendulum, pendulum, pairs)
+    most, all_but_few = (Stage(Part.PREDICTOR, tame=tame) for tame in (0.9, 0.99))
+    assert lessons(most) is lessons(most) is not lessons(all_but_few)
+    rows = lessons.one_step.held_out
+    stages = (most, all_but_few, Stage(Part.PREDICTOR))
+    with torch.no_grad():
+        errors = [float(lessons(stage).loss(simulator, rows)) for stage in stages]
+    assert errors[0] < errors[1] < errors[2]
+    assert lessons(Stage(Part.PREDICTOR)) is lessons.one_step
 
 
 def test_rows_that_are_wrong_altogether_do_not_lead_a_fit_astray(tmp_path: Path) -> None:
