@@ -3,7 +3,9 @@
 A position that is off by a centimetre hides contacts, which are millimetres deep. But positions
 are the sum of velocities, h at a time: what a velocity's noise adds to a step is a hundred times
 less than what a position's own noise is. So positions are smoothed (Rauch, Tung and Striebel, AIAA
-Journal 1965) along what velocities say; velocities stay as they are.
+Journal 1965) along what velocities say; velocities stay as they are. Orientations of balls and
+free joints likewise (`mosim_gym.data.turns`): a trunk that is off by a degree lifts a foot off the
+ground.
 """
 
 from __future__ import annotations
@@ -14,15 +16,13 @@ import numpy as np
 
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.data.episode import Episode
+from mosim_gym.data.turns import smooth_turns
 from mosim_gym.robots.spec import Integrator, JointType, RobotSpec
 from mosim_gym.types import Float64Array
 
 
 def estimated(dataset: Dataset) -> Dataset:
-    """The dataset with smoothed positions, as far as it was recorded with noise.
-
-    Coordinates of balls' and free joints' turns stay as they are.
-    """
+    """The dataset with smoothed positions, as far as it was recorded with noise."""
     noise = dataset.metadata.noise
     if not noise:
         return dataset
@@ -37,29 +37,36 @@ def smoothed(episode: Episode, spec: RobotSpec, noise: float) -> Episode:
         spec: the body.
         noise: standard deviation of positions and velocities (their units).
     """
-    pairs = [
-        (joint.qpos_index + k, joint.dof_index + k)
-        for joint in spec.joints
-        for k in range({JointType.FREE: 3, JointType.BALL: 0}.get(joint.type, 1))
-    ]
-    if not pairs:
-        return episode
-    at, along = (list(side) for side in zip(*pairs, strict=True))
-    rk4 = spec.integrator is Integrator.RK4
     inner_q, inner_v = episode.substep_qpos, episode.substep_qvel
     if inner_q is None or inner_v is None:
-        qpos = episode.qpos.copy()
-        moves = _moves(episode.qvel[:, along], spec.physics_dt, spec.n_substeps, noise, rk4=rk4)
-        qpos[:, at] = _smooth(qpos[:, at], *moves, noise)
+        qpos = _along(episode.qpos, episode.qvel, spec, spec.n_substeps, noise)
         return dataclasses.replace(episode, qpos=qpos)
     steps, n, nq = inner_q.shape
     fine_q = np.concatenate([episode.qpos[:1], inner_q.reshape(-1, nq)])
     fine_v = np.concatenate([episode.qvel[:1], inner_v.reshape(steps * n, -1)])
-    moves = _moves(fine_v[:, along], spec.physics_dt, 1, noise, rk4=rk4)
-    fine_q[:, at] = _smooth(fine_q[:, at], *moves, noise)
+    fine_q = _along(fine_q, fine_v, spec, 1, noise)
     return dataclasses.replace(
         episode, qpos=fine_q[::n].copy(), substep_qpos=fine_q[1:].reshape(inner_q.shape)
     )
+
+
+def _along(
+    qpos: Float64Array, qvel: Float64Array, spec: RobotSpec, n: int, noise: float
+) -> Float64Array:
+    """Positions ``(T, nq)``, smoothed along velocities that are `n` physics steps apart."""
+    found = qpos.copy()
+    rk4 = spec.integrator is Integrator.RK4
+    moved, doubt = _moves(qvel, spec.physics_dt, n, noise, rk4=rk4)
+    for joint in spec.joints:
+        q, v = joint.qpos_index, joint.dof_index
+        # A ball has no positions of the plain kind, a free joint three before its turns.
+        plain = {JointType.FREE: 3, JointType.BALL: 0}.get(joint.type, 1)
+        at, by = slice(q, q + plain), slice(v, v + plain)
+        found[:, at] = _smooth(qpos[:, at], moved[:, by], doubt[:, by], noise)
+        if joint.type in (JointType.FREE, JointType.BALL):
+            at, by = slice(q + plain, q + plain + 4), slice(v + plain, v + plain + 3)
+            found[:, at] = smooth_turns(qpos[:, at], moved[:, by], doubt[:, by].max(1), noise)
+    return found
 
 
 def _moves(

@@ -38,7 +38,7 @@ _INDEPENDENT = 100
 #: the edge of what can be, from where the way back is long.
 _STRIDE = 0.5
 #: Share of a batch that must be finite.
-_ENOUGH = 0.9
+_ENOUGH = 0.5
 # Rows, times weights, whose derivatives are worked out at a time, and most rows: bounds memory,
 # and stays in the cache.
 _DERIVATIVES, _ROWS = 2**15, 1024

@@ -6,12 +6,16 @@ import dataclasses
 from pathlib import Path
 
 import gymnasium as gym
+import mujoco
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mosim_gym.data.collect import collect
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.data.estimate import estimated, smoothed
+from mosim_gym.data.turns import smooth_turns
 from mosim_gym.robots.spec import Integrator
 
 NOISE = 0.01
@@ -60,11 +64,49 @@ def test_little_noise_is_not_made_more(domain: str, noise: float, tmp_path: Path
     assert after < 1.02 * before
 
 
-def test_turns_of_a_free_body_stay_as_they_are(tmp_path: Path) -> None:
-    noisy = record("humanoid-run", tmp_path / "noisy", noise=NOISE, substeps=False)
-    seen, found = noisy.episodes[0], estimated(noisy).episodes[0]
-    np.testing.assert_array_equal(found.qpos[:, 3:7], seen.qpos[:, 3:7])
-    assert (found.qpos[1:-1, :3] != seen.qpos[1:-1, :3]).all()
+@pytest.mark.parametrize(
+    ("task", "at", "substeps", "share"),
+    [
+        ("humanoid-run", 3, True, 0.15),  # a free root, every physics step recorded
+        ("go2-walk", 3, True, 0.15),
+        ("humanoid-run", 3, False, 0.75),  # five physics steps that were not recorded
+    ],
+)
+def test_most_of_the_noise_of_turns_goes(
+    task: str, at: int, substeps: bool, share: float, tmp_path: Path
+) -> None:
+    true = record(task, tmp_path / "true", noise=0.0, substeps=substeps)
+    noisy = record(task, tmp_path / "noisy", noise=NOISE, substeps=substeps)
+    for clean, seen, found in zip(
+        true.episodes, noisy.episodes, estimated(noisy).episodes, strict=True
+    ):
+        before, after = (
+            turned(clean.qpos[:, at : at + 4], e.qpos[:, at : at + 4]) for e in (seen, found)
+        )
+        assert 0.03 < before.mean() < 0.04  # three axes of 2 e each
+        assert after.mean() < share * before.mean()
+        np.testing.assert_allclose(np.linalg.norm(found.qpos[:, at : at + 4], axis=1), 1.0)
+
+
+def turned(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """Angles between orientations."""
+    aligned = np.abs((one * two).sum(1)) / np.linalg.norm(two, axis=1)
+    return 2 * np.arccos(aligned.clip(max=1.0))
+
+
+@given(st.integers(0, 2**31), st.floats(0.0, 3.0))
+def test_turns_that_agree_with_velocities_are_their_own_estimate(seed: int, size: float) -> None:
+    rng = np.random.default_rng(seed)
+    moved = size * rng.normal(size=(20, 3))
+    path = [rng.normal(size=4)]
+    for turn in moved:
+        after = path[-1].copy()
+        mujoco.mju_quatIntegrate(after, turn, 1.0)
+        # Signs of quaternions mean nothing.
+        path.append(after * rng.choice([-1.0, 1.0]))
+    quaternions = np.array(path)
+    found = smooth_turns(quaternions, moved, np.full(20, 1e-6), 1e-2)
+    assert turned(found, quaternions).max() < 1e-6
 
 
 def test_what_has_no_noise_is_left_alone(tmp_path: Path) -> None:
