@@ -7,7 +7,7 @@ steps, in the shipped articulated model and in the network of contacts, rows of 
 steps, and judged on whole episodes of true physics while it learns. Two of these are runs of
 ``benchmarks/zero_shot.py`` (seed 0), whose table is read; finished runs are not done again.
 
-Run: python benchmarks/time_limits.py [--quick] [--jobs 1]
+Run: python benchmarks/time_limits.py [--quick] [--jobs 1] [--arm mujoco-100 ...]
 """
 
 from __future__ import annotations
@@ -29,6 +29,12 @@ TASK, ALGO = "cheetah-run", Algorithm.SAC
 ENV_ID = f"MoSim/{TASK}-v0"
 COLUMNS = ("dynamics", "checkpoint", "horizon", "seed", "updates")
 NETWORK = "cheetah-network"
+#: Dynamics, checkpoint, and rows of how many steps.
+ARMS = {
+    "mujoco-100": ("mujoco", "", 100),
+    "network-100": ("learned", NETWORK, 100),
+    "network-1000": ("learned", NETWORK, 1000),
+}
 #: What the paper's agent stays near, in its figure.
 PAPER_PLATEAU = 100
 
@@ -115,13 +121,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few updates")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--arm", nargs="+", choices=ARMS, default=list(ARMS))
     options = parser.parse_args()
     updates = 500 if options.quick else preset_for(TASK, ALGO).updates
-    arms = (("mujoco", "", 100), ("learned", NETWORK, 100), ("learned", NETWORK, 1000))
-    jobs = [Job(*arm, seed=0, updates=updates) for arm in arms]
+    every = [Job(*arm, seed=0, updates=updates) for arm in ARMS.values()]
+    jobs = [job for job, name in zip(every, ARMS, strict=True) if name in options.arm]
     name = "time_limits_quick" if options.quick else "time_limits"
     rows = run_missing(name, COLUMNS, jobs, run, options.jobs, episodes=20, threads_a_run=1)
-    labels = {job.key: job.label for job in jobs}
+    labels = {job.key: job.label for job in every}
     mine = [(labels[tuple(str(row[c]) for c in COLUMNS)], row["curve"]) for row in rows]
     report([*([] if options.quick else of_zero_shot()), *mine], name)
 
