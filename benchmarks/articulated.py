@@ -144,10 +144,11 @@ def fitted(job: Job, folder: Path, model: mujoco.MjModel) -> tuple[Checkpoint, i
             told += (physics_of(model, description).to_json(), DESCRIBED)
         recipe = recipe.told(*told)
     if job.model not in SOLVED:
-        solved = (taken(kept).get(f"{name}-{mine}", 0.0) for name in SOLVED)
-        budget = max(job.minutes, max(solved) / 60)
-    out = folder / f"{job.model}-{mine}"
+        ours = tuple(f"{model}-{mine}" for model in SOLVED)
+        solved = [seconds / 60 for name, seconds in taken(kept).items() if name.startswith(ours)]
+        budget = max(job.minutes, *solved)
     steps = job.steps if job.model in SOLVED else None
+    out = folder / (f"{job.model}-{mine}" + (f"-{steps}" if steps else ""))
     work = partial(
         fit, train, out=out, preset=recipe, steps=steps, minutes=budget, threads=1, progress=False
     )
@@ -242,7 +243,7 @@ def main() -> None:
     parser.add_argument("--altered", type=int, default=0, help="so many altered bodies too")
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--minutes", type=float, default=2.0, help="of other models, at the least")
-    parser.add_argument("--steps", type=int, help="of models that are solved for")
+    parser.add_argument("--steps", type=int, help="of what is solved for; made rows stay")
     parser.add_argument("--model", nargs="+", choices=TOLD, default=["articulated", "default"])
     options = parser.parse_args()
     cases = itertools.product(options.body, range(options.altered + 1), options.episodes)

@@ -52,7 +52,7 @@ class Preset:
     estimate: bool = True
 
     def model_config(self, spec: RobotSpec, *, touch: bool = False) -> ModelConfig:
-        """The shape of the model for this body, with a head for its touch sensors or without."""
+        """The shape of the model for this body, `touch` if it is to tell touch readings too."""
         model = dataclasses.replace(self.model, touch=touch)
         if not self.own_integrator:
             return model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -41,9 +42,8 @@ class Refit:
 
         Args:
             spec: the body.
-            preset: the recipe; its stages that learn from single steps take turns on the first
-                data, the last of them goes on later. Where some learn correctors, all parts learn
-                together.
+            preset: the recipe; its stages take turns on the first data, the last of them goes on
+                later, all by single steps. Where some learn correctors, all parts learn together.
             seed: of weights and batches.
         """
         self.preset, self.seed, self.steps = preset, seed, 0
@@ -52,6 +52,8 @@ class Refit:
             # None is trained here: touch is told by forces, or not at all.
             self.simulator = _untrained(spec, preset, seed, touch=False)
         self._scaled_at = 0
+        #: Whether motion has told the predictor its details.
+        self._detailed = False
         self._learner_state: dict[str, Any] | None = None
 
     def learn(
@@ -74,6 +76,9 @@ class Refit:
             learn_scales(self.simulator, pairs)
             if first:
                 choose_start(self.simulator, pairs)
+                predictor = self.simulator.predictor
+                if isinstance(predictor, Observant) and isinstance(predictor, Detailed):
+                    self._detailed = bool(predictor.details())
             self._scaled_at = len(pairs)
         else:
             learn_range(self.simulator, pairs)
@@ -103,6 +108,7 @@ class Refit:
             "learner": self._learner_state,
             "steps": self.steps,
             "scaled_at": self._scaled_at,
+            "detailed": self._detailed,
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -110,6 +116,7 @@ class Refit:
         self.simulator.load_state_dict(state["weights"])
         self._learner_state = state["learner"]
         self.steps, self._scaled_at = state["steps"], state["scaled_at"]
+        self._detailed = state["detailed"]
 
     @torch.inference_mode()
     def error(self, data: Dataset) -> float:
@@ -117,13 +124,11 @@ class Refit:
         return float(get_loss(self.preset.loss)(self.simulator, make_pairs(self.simulator, data)))
 
     def _stages(self, first: bool) -> tuple[Stage, ...]:
-        """Those that learn from single steps: all of them, or the last."""
-        preset, predictor = self.preset, self.simulator.predictor
+        """By single steps: all of them, or the last."""
+        preset = self.preset.around_details() if self._detailed else self.preset
         if any(stage.part in (Part.CORRECTOR, Part.JOINT) for stage in preset.stages):
             return (Stage(Part.JOINT),)
-        if first and isinstance(predictor, Observant) and isinstance(predictor, Detailed):
-            preset = preset.around_details() if predictor.details() else preset
-        stages = tuple(stage for stage in preset.stages if stage.unroll == 1)
+        stages = tuple(replace(stage, unroll=1) for stage in preset.stages)
         return stages if first else stages[-1:]
 
     def _learner(self, lesson: Lesson[Pairs], stage: Stage) -> Learner[Pairs]:

@@ -42,8 +42,7 @@ class Run:
 
     The motion is learned first and then, where the data holds any and the model does not know the
     forces they follow from, touch readings: by trainers of their own, one after the other; the
-    second takes as large a part of its recipe's steps as the
-    first does of its own.
+    second takes as large a part of its recipe's steps as the first does of its own.
 
     Attributes:
         simulator: the model.

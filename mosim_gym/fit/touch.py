@@ -85,12 +85,15 @@ def learn_newtons(simulator: Simulator, dataset: Dataset) -> None:
             f"{simulator.spec.name} knows its forces only relative to each other. Let the "
             f"environment report them as info[{TOUCH!r}]."
         )
-    rows = torch.arange(len(data.touch))[data.touch.amax(1) > _FELT]
+    felt = _FELT * data.touch.max()
+    rows = torch.arange(len(data.touch))[data.touch.amax(1) > felt]
     rows = rows[:: max(1, len(rows) // _ENOUGH)]
     simulator.newtons.fill_(1.0)
+    if not len(rows):
+        return
     _, told = simulator.step_and_touch(data.state[rows], data.action[rows])
     told, true = told.to("cpu", torch.float64), data.touch[rows]
-    both = (told > 0) & (true > _FELT)
+    both = (told > 0) & (true > felt)
     if both.any():
         simulator.newtons.fill_(float((true[both] / told[both]).median()))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from mosim_gym.articulated.description import describe
 from mosim_gym.errors import MosimError
+from mosim_gym.fit.optimizers import LEVENBERG_MARQUARDT
 from mosim_gym.fit.presets import CONTACT, DEFAULT, get_preset
 from mosim_gym.fit.recipe import Preset
 from mosim_gym.registration import TaskRow, find_env
@@ -113,6 +114,12 @@ def _recipe(model: str | Preset | None, row: TaskRow) -> Preset:
         except MosimError:  # it has shapes whose distance is not known
             model = DEFAULT
     preset = get_preset(model)
+    if preset.optimizer == LEVENBERG_MARQUARDT and preset.model.correctors:
+        raise MosimError(
+            f'The preset "{preset.name}" solves for its physics and then trains a network beside '
+            "it; with few real steps both learn together, which it cannot. Give a preset without "
+            'correctors ("articulated"), or fit it once (mosim-gym fit) and train in that.'
+        )
     if preset.needs_geometry and preset.model.geometry is None:
         return preset.told(describe(body, ground=preset.needs_ground_only).to_json())
     return preset

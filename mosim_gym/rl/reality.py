@@ -14,6 +14,7 @@ from mosim_gym.data.collect import episode_seed
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.data.policies import HeldRandomPolicy
 from mosim_gym.data.recorder import Recorder
+from mosim_gym.data.states import TOUCH
 from mosim_gym.errors import MosimError
 from mosim_gym.rl.mixed_buffer import RealReplayBuffer
 from mosim_gym.robots.spec import RobotSpec
@@ -120,7 +121,8 @@ class Reality:
         for _ in range(steps):
             if self._observation is None:
                 episode = self._env.next_index
-                self._observation, _ = self._env.reset(seed=episode_seed(self._seed, episode))
+                self._observation, info = self._env.reset(seed=episode_seed(self._seed, episode))
+                self._require_touch(info)
                 self._return = 0.0
             action = np.clip(choose(self._observation), low, high)
             following, reward, terminated, truncated, info = self._env.step(action)
@@ -138,6 +140,15 @@ class Reality:
             self._observation = None if done else following
             if done:
                 self.returns.append(self._return)
+
+    def _require_touch(self, info: dict[str, Any]) -> None:
+        if self.robot.touch and TOUCH not in info:
+            names = self.robot.touch
+            raise MosimError(
+                f"{self.robot.name} has the touch sensors {', '.join(names)}, but reality reports "
+                f"no readings; expected info[{TOUCH!r}] of shape ({len(names)},), in newtons, from "
+                "reset() and step()."
+            )
 
     def dataset(self, before: Dataset | None = None) -> Dataset:
         """All whole episodes so far; `before` is an older answer, whose arrays are used again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mosim_gym.errors import MosimError
 from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.resume import differences
 from mosim_gym.registration import TaskRow
+from mosim_gym.rl.presets import AgentPreset
 from mosim_gym.rl.strategies import Strategy
 
 #: File of a run's settings in its folder.
@@ -39,6 +41,10 @@ def check_numbers(
             f"action_delay is {action_delay!r}; expected a whole number of 0 or more, or None to "
             "find out."
         )
+    if turns.last_horizon is not None and turns.last_horizon < 1:
+        raise MosimError(f"last_horizon is {turns.last_horizon}; expected 1 or more, or None.")
+    if turns.reset_rounds < 0:
+        raise MosimError(f"reset_rounds is {turns.reset_rounds}; expected 0 or more.")
     limit = row.max_episode_steps
     if limit is None or limit > turns.first_steps:
         raise MosimError(
@@ -85,6 +91,9 @@ def check_same_run(folder: Path, settings: dict[str, Any]) -> None:
     """Raise if the run in this folder is another, or finished."""
     there = json.loads((folder / CONFIG).read_text())
     there.pop(_BESIDES, None)
+    # What a run that began before there was such a setting did without saying so.
+    strategy = there["strategy"] = {**_defaults(Strategy), **there["strategy"]}
+    strategy["agent"] = {**_defaults(AgentPreset), **strategy["agent"]}
     now = {name: value for name, value in settings.items() if name != _BESIDES}
     differ = differences("", there, now)
     if differ:
@@ -95,3 +104,8 @@ def check_same_run(folder: Path, settings: dict[str, Any]) -> None:
     result = folder / "result.json"
     if result.exists() and not json.loads(result.read_text())["interrupted"]:
         raise MosimError(f"The run in {folder} is finished; give another --out for a new one.")
+
+
+def _defaults(settings: type[Strategy] | type[AgentPreset]) -> dict[str, Any]:
+    chosen = {field.name: field.default for field in fields(settings)}
+    return {name: value for name, value in chosen.items() if value is not MISSING}

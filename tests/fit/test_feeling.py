@@ -14,7 +14,7 @@ from mosim_gym.articulated.description import describe
 from mosim_gym.articulated.physics import physics_of
 from mosim_gym.data.collect import collect
 from mosim_gym.data.dataset import Dataset, episode_path
-from mosim_gym.data.episode import save_episode
+from mosim_gym.data.episode import Episode, save_episode
 from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.errors import DatasetError
 from mosim_gym.fit import fit
@@ -22,6 +22,7 @@ from mosim_gym.fit.card import rewrite_card
 from mosim_gym.fit.presets import ARTICULATED, DEFAULT
 from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.refit import Refit
+from mosim_gym.fit.touch import learn_newtons
 from mosim_gym.tasks.mujoco import model_of
 
 ENV_ID = "MoSim/hopper-stand-v0"
@@ -96,3 +97,13 @@ def test_without_readings_nobody_knows_what_a_newton_is(
         Refit(silent.spec, recipe).learn(silent, 1)
     result = fit(silent, out=tmp_path / "x", preset=recipe, steps=1, progress=False)
     assert not result.simulator.tells_touch and "touch" not in result.acceptance
+
+
+def test_where_nothing_touched_nothing_is_known(hopping: Dataset, recipe: Preset) -> None:
+    def untouched(episode: Episode) -> Episode:
+        assert episode.touch is not None
+        return dataclasses.replace(episode, touch=0 * episode.touch)
+
+    model = Refit(hopping.spec, recipe)
+    learn_newtons(model.simulator, hopping.mapped(untouched))
+    assert float(model.simulator.newtons) == 1

@@ -121,3 +121,22 @@ def test_heads_are_drawn_anew_until_a_third_of_the_run_is_left(
     )
     # In the last step of round 2 of 4, before the updates of that step; rows were of 27 steps.
     assert seen == [(38, 27)]
+
+
+def test_settings_that_lead_nowhere_are_refused_before_any_real_step(tmp_path: Path) -> None:
+    for wrong, message in (
+        ({"last_horizon": 0}, "last_horizon is 0; expected 1 or more"),
+        ({"reset_rounds": -1}, "reset_rounds is -1; expected 0 or more"),
+    ):
+        turns = dataclasses.replace(TURNS, **wrong)
+        with pytest.raises(MosimError, match=message):
+            train_in_rounds(ENV_ID, strategy=turns, real_steps=5_000, out=tmp_path / "run")
+    with pytest.raises(MosimError, match="solves for its physics and then trains a network"):
+        train_in_rounds(
+            ENV_ID,
+            strategy=TURNS,
+            model="articulated_corrected",
+            real_steps=5_000,
+            out=tmp_path / "run",
+        )
+    assert not (tmp_path / "run").exists()

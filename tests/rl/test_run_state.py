@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,10 @@ def test_a_run_that_broke_off_goes_on(tmp_path: Path) -> None:
         train_in_rounds(ENV_ID, **how)
     with pytest.raises(MosimError, match=r"other settings: seed \(there 0, now 1\)"):
         train_in_rounds(ENV_ID, resume=True, **how, seed=1)
+    # As of a version that had fewer settings.
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    del config["strategy"]["reset_rounds"], config["strategy"]["agent"]["layer_norm"]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
     result = train_in_rounds(ENV_ID, resume=True, **how)
     # What the real system had done when it failed was done: 3,500 steps and not 3,000.
     assert result.real_steps == 4_000 and Dataset.open(tmp_path / "run" / "real").n_steps == 4_000
