@@ -115,7 +115,6 @@ VARIANTS: dict[str, Preset] = {
     "forces through J^T": _shaped(predictor="contact_forces", width=128),
     "96 units": _shaped(width=96),
     "320 units": _shaped(width=320),
-    "3 blocks": _shaped(blocks=3),
     "a quarter from hard rows": _hard(0.25),
     "control steps": dataclasses.replace(CONTACT, own_integrator=False),
 }
