@@ -112,10 +112,12 @@ def run(job: Job) -> dict[str, Any]:
 
 def reached(env_id: str, episodes: int) -> HorizonErrors:
     """Errors of the shipped model along whole episodes of fresh seeds, held random actions."""
-    domain = find_env(env_id).domain
+    row = find_env(env_id)
     env = gym.make(env_id, dynamics="mujoco")
-    fresh = collect(env, FOLDER / f"fresh-{domain}-{episodes}", episodes=episodes, seed=FRESH_SEED)
-    return horizon_errors(load_checkpoint(domain).simulator, fresh.windows(LONGEST))
+    fresh = collect(
+        env, FOLDER / f"fresh-{row.name}-{episodes}", episodes=episodes, seed=FRESH_SEED
+    )
+    return horizon_errors(load_checkpoint(row.domain).simulator, fresh.windows(LONGEST))
 
 
 def returns(rows: Sequence[dict[str, Any]], env_id: str) -> dict[int, list[float]]:
