@@ -19,8 +19,8 @@ from mosim_gym.fit.presets import DEFAULT
 from mosim_gym.fit.recipe import Preset
 from mosim_gym.fit.stages import Part, Stage
 
-#: Readings of contacts, not of a real sensor's noise, in newtons.
-_FELT = 0.1
+#: Of the largest reading: what is more is of contacts, not of a real sensor's noise.
+_FELT = 0.01
 #: Rows with readings that the scale of forces is learned from.
 _ENOUGH = 2_000
 
