@@ -85,8 +85,8 @@ def confidence(simulator: Simulator, lesson: Lesson[Pairs]) -> Identified | None
         return None
     rows = len(lesson.train)
     learner = LevenbergMarquardt(simulator, lesson.residuals, parameters, rows)
-    normal = learner.normal_equations(learner.solvable(thinned(lesson.train, _ROWS)))
-    if not normal.loss.isfinite():
+    normal = learner.normal_equations(thinned(lesson.train, _ROWS))
+    if not normal.enough:
         return None
     # In units of the prior: 1 where data says as much as the prior does.
     prior = learner.precision.rsqrt()

@@ -52,12 +52,19 @@ class Normal(NamedTuple):
         gradient: half its gradient.
         curvature: the Gauss-Newton half of its second derivative.
         width: residuals a row.
+        told: rows that the model can tell, ``(n,)`` bool; all else is of these.
     """
 
     loss: Tensor
     gradient: Tensor
     curvature: Tensor
     width: int
+    told: Tensor
+
+    @property
+    def enough(self) -> bool:
+        """Whether the rows that the model can tell are not few."""
+        return self.told.double().mean().item() >= _ENOUGH
 
 
 class LevenbergMarquardt(Generic[R]):
@@ -105,13 +112,14 @@ class LevenbergMarquardt(Generic[R]):
         """Take the step that makes the loss on `batch` smaller, if one does; `factor` is unused."""
         weights = self.weights
         self._find_usual(batch)
-        loss, gradient, curvature, width = self.normal_equations(batch)
-        if not loss.isfinite():
-            batch = self.solvable(batch)
-            loss, gradient, curvature, width = self.normal_equations(batch)
+        normal = self.normal_equations(batch)
+        # A row that the model cannot tell must not end a fit, unless such rows are many.
+        if not normal.enough:
+            return math.nan
+        loss, gradient, curvature, width, told = normal
+        # A step that loses any of the others has a loss that is not finite, and is not taken.
+        batch = batch.rows(torch.nonzero(told)[:, 0])
         before = loss.item()
-        if not loss.isfinite():
-            return before
         # The more is left unexplained, and the fewer rows there are, the more a prior counts. What
         # is left while a model is wrong is no noise, so that many rows tell no more than some.
         prior = loss * self.precision / (min(self._rows, _INDEPENDENT) * width)
@@ -148,17 +156,6 @@ class LevenbergMarquardt(Generic[R]):
         self._put(best)
         return before
 
-    @torch.no_grad()
-    def solvable(self, batch: R) -> R:
-        """The rows that the model can tell, unless they are few: one it cannot must not end a fit.
-
-        A step that loses any of them has a loss that is not finite, and is not taken.
-        """
-        finite = self._residuals(self.weights, batch).view(len(batch), -1).isfinite().all(1)
-        if finite.all() or finite.double().mean() < _ENOUGH:
-            return batch
-        return batch.rows(torch.nonzero(finite)[:, 0])
-
     @property
     def weights(self) -> Tensor:
         """All that learn, in one."""
@@ -179,15 +176,23 @@ class LevenbergMarquardt(Generic[R]):
         square = weights.new_zeros(())
         gradient = torch.zeros_like(weights)
         curvature = weights.new_zeros(len(weights), len(weights))
-        count = 0
+        told, width = list[Tensor](), 0
         for part in _parts(batch, max(1, min(_ROWS, _DERIVATIVES // len(weights)))):
             value = self._residuals(weights, part)
-            jacobian = self._jacobian(weights, part, len(value) // len(part))
+            width = len(value) // len(part)
+            jacobian = self._jacobian(weights, part, width)
+            finite = value.isfinite() & jacobian.isfinite().all(1)
+            told.append(finite.view(len(part), width).all(1))
+            counts = told[-1].repeat_interleave(width)
+            # In place of rows that are not told, which are few, nothing.
+            value = torch.where(counts, value, 0.0)
+            jacobian = torch.where(counts[:, None], jacobian, 0.0)
             square += value.square().sum()
             gradient += jacobian.T @ value
             curvature += jacobian.T @ jacobian
-            count += len(value)
-        return Normal(square / count, gradient / count, curvature / count, count // len(batch))
+        rows = torch.cat(told)
+        count = max(1, int(rows.sum())) * width
+        return Normal(square / count, gradient / count, curvature / count, width, rows)
 
     def _jacobian(self, weights: Tensor, part: R, width: int) -> Tensor:
         """Derivatives ``(residuals, weights)`` of `width` residuals a row."""
