@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from bodies import TASKS, record
 from contact_variants import ONLY_WITH_SUBSTEPS, VARIANTS
-from records import new_figure, run_missing, save_figure, timed
+from records import new_figure, read_csv, run_missing, save_figure, timed
 from torch import Tensor
 
 from mosim_gym.articulated.description import describe
@@ -169,7 +169,8 @@ def report(rows: Sequence[dict[str, Any]], name: str) -> None:
         axes.set_yticklabels(names, fontsize=8)
         axes.invert_yaxis()
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
+        # Below, off the rows.
+        axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncol=3)
     save_figure(figure, name)
 
 
@@ -191,8 +192,11 @@ def main() -> None:
             + [("hopper", v) for v in ("contact", *ONLY_WITH_SUBSTEPS)],
         )
     ]
-    facts = {"threads": 1, "fresh_seed": FRESH_SEED, "episodes": EPISODES, **compiled_cost()}
-    print(facts)
+    facts: dict[str, Any] = {"threads": 1, "fresh_seed": FRESH_SEED, "episodes": EPISODES}
+    done = {tuple(row[column] for column in COLUMNS) for row in read_csv(name)}
+    if any(job.key not in done for job in jobs):
+        facts |= compiled_cost()
+        print(facts)
     report(run_missing(name, COLUMNS, jobs, run, options.jobs, **facts), name)
 
 
