@@ -135,6 +135,20 @@ def test_displaces_positions_as_mj_integrate_pos(
     np.testing.assert_allclose(moved[0], start, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_quaternions_stay_of_length_one_for_10_000_steps(dtype: torch.dtype) -> None:
+    model = mujoco.MjModel.from_xml_string(JOINTS)
+    manifold = Manifold(RobotSpec.from_mujoco(model, name="joints"))
+    qpos = torch.tensor(model.qpos0[None], dtype=dtype).repeat(4, 1)
+    velocity = torch.randn(50, 4, 11, generator=torch.Generator().manual_seed(0)).to(dtype)
+    with torch.inference_mode():
+        for step in range(10_000):
+            qpos = manifold.displace(qpos, 20 * velocity[step % 50], 0.01)
+    for first in (3, 8):
+        length = qpos[:, first : first + 4].double().norm(dim=1)
+        assert (length - 1).abs().max() < 1e-6
+
+
 def test_standing_still_has_a_finite_gradient() -> None:
     model = mujoco.MjModel.from_xml_string(JOINTS)
     manifold = Manifold(RobotSpec.from_mujoco(model, name="joints"))
