@@ -41,8 +41,9 @@ def check_numbers(
             f"action_delay is {action_delay!r}; expected a whole number of 0 or more, or None to "
             "find out."
         )
-    if turns.last_horizon is not None and turns.last_horizon < 1:
-        raise MosimError(f"last_horizon is {turns.last_horizon}; expected 1 or more, or None.")
+    for what, horizon in (("first", turns.first_horizon), ("last", turns.last_horizon)):
+        if horizon is not None and horizon < 1:
+            raise MosimError(f"{what}_horizon is {horizon}; expected 1 or more, or None.")
     if turns.reset_rounds < 0:
         raise MosimError(f"reset_rounds is {turns.reset_rounds}; expected 0 or more.")
     limit = row.max_episode_steps

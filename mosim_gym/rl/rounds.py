@@ -67,9 +67,8 @@ class Rounds(BaseCallback):
         return True
 
     def _set_horizon(self) -> None:
-        if self.strategy.last_horizon is not None:
-            horizon = self.strategy.horizon_at(self.reality.steps, self.budget)
-            self.training_env.set_attr("horizon", horizon)
+        horizon = self.strategy.horizon_at(self.reality.steps, self.budget)
+        self.training_env.set_attr("horizon", horizon)
 
     def _round(self) -> None:
         reality, agent, model = self.reality, self.model, self.growing

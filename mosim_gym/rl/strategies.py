@@ -29,13 +29,16 @@ class Strategy:
         refit: and a round.
         vector_steps: steps of all imagined rows a round; each is followed by
             `agent.gradient_steps` updates. None: as many as spend the agent's own budget of
-            updates evenly over the rounds, so that more real steps mean shorter rounds.
+            updates evenly over the rounds, so that more real steps mean shorter rounds; but no
+            fewer than an update a real step.
         newest: real steps that count as new.
         newest_share: share of the model's batches, and of the imagined starts, that is from those.
         task_share: share of the imagined starts that is the task's own.
         real_ratio: share of the agent's batches that is real.
-        last_horizon: steps after which imagined rows start anew in the last round; from
-            `agent.horizon` on it changes linearly with the real steps. None: it stays.
+        first_horizon: steps after which imagined rows start anew in the first round. None: those
+            of the agent.
+        last_horizon: and in the last round, with a straight line over the real steps between.
+            None: it stays as it was first.
         reset_rounds: rounds after which the agent's heads are drawn anew, again and again, but for
             the last third of the budget (`mosim_gym.rl.plasticity`); 0 for never.
         agent: the agent; its learning rate falls to zero over the run, as elsewhere. A share of
@@ -49,11 +52,12 @@ class Strategy:
     round_steps: int = 1_000
     first_refit: int = 3_000
     refit: int = 150
-    vector_steps: int | None = 40
+    vector_steps: int | None = None
     newest: int = 10_000
     newest_share: float = 0.5
     task_share: float = 0.0
     real_ratio: float = 0.1
+    first_horizon: int | None = None
     last_horizon: int | None = None
     reset_rounds: int = 0
 
@@ -63,9 +67,8 @@ class Strategy:
 
     def horizon_at(self, real_steps: int, budget: int) -> int:
         """Steps after which imagined rows start anew, after so many real steps of a budget."""
-        first, last = self.agent.horizon, self.last_horizon
-        if last is None:
-            return first
+        first = self.agent.horizon if self.first_horizon is None else self.first_horizon
+        last = first if self.last_horizon is None else self.last_horizon
         done = (real_steps - self.first_steps) / max(1, budget - self.first_steps)
         return round(first + (last - first) * min(max(done, 0.0), 1.0))
 
@@ -78,29 +81,20 @@ class Strategy:
         """Steps of all imagined rows a round of a run with so many real steps."""
         if self.vector_steps is not None:
             return self.vector_steps
-        updates = -(-self.agent.updates // self.rounds(real_steps))
+        updates = -(-max(self.agent.updates, real_steps) // self.rounds(real_steps))
         return -(-updates // self.agent.gradient_steps)
 
 
-_SAC = AgentPreset(
-    n_envs=256,
-    horizon=10,
-    gradient_steps=75,
-    learning_starts=0,
-    buffer_size=200_000,
-    learning_rate=3e-4,
-    tau=0.005,
-    n_steps=1,
-    ent_coef="auto",
-    net_arch=(256, 256),
-)
+_AGENT = preset_for("", Algorithm.SAC)
+#: 50 rows of 100 steps, an update every 5 model steps.
+_FEW_SHOT_ROWS = {"n_envs": 50, "horizon": 100, "gradient_steps": 10}
 
 #: MoSim's (arXiv 2504.07095, section 3.5): 1,000 real steps every 5,000 model steps, the model
 #: updated once every 100 model steps, all imagined episodes from the real replay buffer.
 FEW_SHOT = Strategy(
     name="few_shot",
     model=None,
-    agent=dataclasses.replace(_SAC, n_envs=50, horizon=100, gradient_steps=50),
+    agent=dataclasses.replace(_AGENT, **_FEW_SHOT_ROWS),
     first_steps=1_000,
     first_refit=1_000,
     refit=50,
@@ -109,20 +103,20 @@ FEW_SHOT = Strategy(
     real_ratio=0.0,
 )
 
-#: Dyna with short imagined rollouts (MBPO, arXiv 1906.08253) and many updates.
-ON_POLICY = Strategy(name="on_policy", model=None, agent=_SAC)
+#: Dyna with short imagined rollouts from what was seen (MBPO, arXiv 1906.08253), that grow as the
+#: model gets better.
+ON_POLICY = Strategy(name="on_policy", model=None, agent=_AGENT, first_horizon=10, last_horizon=50)
 
 #: The same with a model that is told the geometry: some thousand steps make it exact enough for
-#: whole episodes, so that an agent learns as it would in a model that was finished before. Its
-#: settings are those of the task (`mosim_gym.rl.presets.preset_for`), see `find_strategy`.
+#: whole episodes, so that an agent learns as it would in a model that was finished before.
 ON_POLICY_ARTICULATED = dataclasses.replace(
     ON_POLICY,
     model="articulated",
-    agent=preset_for("", Algorithm.SAC),
     first_refit=40,
     refit=2,
-    vector_steps=None,
     task_share=0.5,
+    first_horizon=None,
+    last_horizon=None,
 )
 
 STRATEGIES = (FEW_SHOT, ON_POLICY, ON_POLICY_ARTICULATED)
@@ -137,8 +131,8 @@ def find_strategy(
         name: "few_shot" or "on_policy".
         model: preset of the model; the strategy's own by default. Models that are solved for
             (Levenberg-Marquardt) have other settings than networks, where there are any.
-        task: such as "cheetah-run"; agents in models that are solved for are those of the task.
-        algorithm: of those agents.
+        task: such as "cheetah-run"; the agent is that of the task.
+        algorithm: of the agent.
 
     Raises:
         UnknownNameError: naming those there are.
@@ -147,14 +141,12 @@ def find_strategy(
     if not mine:
         names = [ZERO_SHOT, *dict.fromkeys(strategy.name for strategy in STRATEGIES)]
         raise unknown_name("strategy", name, names)
-    if model is None:
-        return mine[0]
     solved = _is_solved_for(model)
     alike = [s for s in mine if _is_solved_for(s.model) == solved]
-    found = dataclasses.replace((alike or mine)[0], model=model)
-    if found.vector_steps is None:
-        found = dataclasses.replace(found, agent=preset_for(task, algorithm))
-    return found
+    agent = preset_for(task, algorithm)
+    if name == FEW_SHOT.name:
+        agent = dataclasses.replace(agent, **_FEW_SHOT_ROWS)
+    return dataclasses.replace((alike or mine)[0], model=model, agent=agent)
 
 
 def _is_solved_for(model: str | None) -> bool:

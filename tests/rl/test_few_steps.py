@@ -178,8 +178,8 @@ def test_a_strategy_can_be_named_from_the_front_door(tmp_path: Path) -> None:
 
 
 def test_strategies_have_settings_of_their_own_for_models_that_deserve_them() -> None:
-    assert find_strategy("few_shot") is FEW_SHOT
-    assert find_strategy("on_policy") is ON_POLICY
+    assert find_strategy("few_shot") == FEW_SHOT
+    assert find_strategy("on_policy") == ON_POLICY
     articulated = find_strategy("on_policy", "articulated", "cheetah-run")
     assert articulated.agent == preset_for("cheetah-run", Algorithm.SAC)
     # The agent's own budget of updates, spread evenly over as many rounds as there are.
@@ -192,6 +192,11 @@ def test_strategies_have_settings_of_their_own_for_models_that_deserve_them() ->
     assert find_strategy("on_policy", "unrolled") == dataclasses.replace(
         ON_POLICY, model="unrolled"
     )
+    # An update a real step at least.
+    assert 0 <= 8 * 96 * articulated.steps_a_round(100_000) - 100_000 <= 8 * 96
+    few = find_strategy("few_shot", None, "cheetah-run").agent
+    assert (few.n_envs, few.horizon, few.gradient_steps) == (50, 100, 10)
+    assert few.net_arch == (256, 256)
     # Networks are shown contacts where there are any.
     for env_id, model in (("MoSim/cheetah-run-v0", "contact"), (ENV_ID, "default")):
         plan = make_plan(

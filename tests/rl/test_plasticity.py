@@ -82,7 +82,7 @@ def test_rows_are_imagined_for_ever_longer(tmp_path: Path) -> None:
     assert [turns.horizon_at(n, 25_000) for n in (0, 5_000, 15_000, 25_000, 26_000)] == [
         10, 10, 18, 25, 25,
     ]  # fmt: skip
-    assert ON_POLICY.horizon_at(20_000, 25_000) == ON_POLICY.agent.horizon
+    assert TURNS.horizon_at(20_000, 25_000) == TURNS.agent.horizon
     env = make_sb3_vec_env(ENV_ID, n_envs=2, horizon=5)
     env.reset()
     ends = []
@@ -125,6 +125,7 @@ def test_heads_are_drawn_anew_until_a_third_of_the_run_is_left(
 
 def test_settings_that_lead_nowhere_are_refused_before_any_real_step(tmp_path: Path) -> None:
     for wrong, message in (
+        ({"first_horizon": 0}, "first_horizon is 0; expected 1 or more"),
         ({"last_horizon": 0}, "last_horizon is 0; expected 1 or more"),
         ({"reset_rounds": -1}, "reset_rounds is -1; expected 0 or more"),
     ):
