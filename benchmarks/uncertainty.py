@@ -1,15 +1,15 @@
 """Do models know when not to be trusted? Rollouts that go wrong, and who saw it coming.
 
-Cheetah: an ensemble of networks (preset `default`) fitted on random motion, rolled out open loop
-from states and under actions of a trained agent and of random motion, half and half, in true
-physics. A rollout has a large error if its whitened error (that of valid horizons, see numbers in
+Cheetah: an ensemble of networks fitted on random motion, rolled out open loop from states and under
+actions of a trained agent and of random motion, half and half, in true physics. A rollout has a
+large error if its whitened error (that of valid horizons, see numbers in
 `mosim_gym.evaluate.horizon`) passes a bound within its steps. Scores see what an environment sees:
 the model's own states and the actions. A rollout's score is its largest one.
 
 Caught: of the rollouts with a large error, those whose score is above what 5 % of the others
 reach. Every member takes its turn as the model that is rolled out.
 
-Run: python benchmarks/uncertainty.py [--agent runs/some/agent.zip] [--quick]
+Run: python benchmarks/uncertainty.py [--preset contact] [--agent runs/some/agent.zip] [--quick]
 """
 
 from __future__ import annotations
@@ -259,17 +259,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--agent", type=Path, help="An SB3 agent; trained here by default.")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--preset", choices=("default", "contact"), default="default")
     arguments = parser.parse_args()
     settings = QUICK if arguments.quick else FULL
     torch.set_num_threads(1)
-    name = f"uncertainty{settings.suffix}"
+    kind = "" if arguments.preset == "default" else f"_{arguments.preset}"
+    name = f"uncertainty{kind}{settings.suffix}"
     data, usual, other, acting = motion(settings, trained_agent(settings, arguments.agent))
     fitted = fit_ensemble(
-        data, out=FOLDER / f"model{settings.suffix}", members=settings.members,
-        minutes=settings.minutes, threads=1,
+        data, out=FOLDER / f"model{kind}{settings.suffix}", members=settings.members,
+        preset=arguments.preset, minutes=settings.minutes, threads=1,
     )  # fmt: skip
     paths = [member.path for member in fitted]
-    target = FOLDER / f"calibrated{settings.suffix}"
+    target = FOLDER / f"calibrated{kind}{settings.suffix}"
     known = load_uncertainty(target)
     if known is None:
         calibrate(paths[0], data, members=paths[1:], held_out=usual, out=target)

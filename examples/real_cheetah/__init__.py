@@ -3,10 +3,21 @@
 from collections import deque
 
 import gymnasium as gym
+import mujoco
 import numpy as np
 from dm_control import suite
 
 import mosim_gym
+
+#: Control steps that an action takes to arrive.
+DELAY = 1
+
+
+def change(model: mujoco.MjModel) -> None:
+    """Make a stock cheetah this one."""
+    for name, factor in (("body_mass", 1.3), ("body_inertia", 1.3), ("geom_friction", 0.7)):
+        getattr(model, name)[:] *= factor
+    mujoco.mj_setConst(model, mujoco.MjData(model))  # what follows from masses
 
 
 class RealCheetah(gym.Env):
@@ -15,13 +26,12 @@ class RealCheetah(gym.Env):
         self.observation_space, self.action_space = stock.observation_space, stock.action_space
         self.robot = stock.get_wrapper_attr("robot")  # what body it is
         self.dm_env = suite.load("cheetah", "run")
-        for name, factor in (("body_mass", 1.3), ("body_inertia", 1.3), ("geom_friction", 0.7)):
-            getattr(self.dm_env.physics.model, name)[:] *= factor
+        change(self.dm_env.physics.model.ptr)
 
     def reset(self, *, seed=None, options=None):
         if seed is not None:
             self.dm_env.task.random.seed(seed)
-        self._late = deque([np.zeros(self.action_space.shape)])
+        self._late = deque([np.zeros(self.action_space.shape)] * DELAY)
         return self._seen(self.dm_env.reset()), {}
 
     def step(self, action):
