@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from records import new_figure, run_missing, save_figure
 
-from mosim_gym.rl.presets import AgentPreset
+from mosim_gym.rl.algorithms import Algorithm
+from mosim_gym.rl.presets import AgentPreset, preset_for
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ ARMS = {
     ),
     "alone": Arm(100_000, "SAC alone"),
 }
-#: SB3's sizes and an update a step; as in all arms, the learning rate falls to 0 over the run.
+#: SB3's settings and an update a step; as in all arms, the nets are those that the task's agent
+#: has, and the learning rate falls to 0 over the run.
 PLAIN = AgentPreset(
     n_envs=1,
     horizon=1000,
@@ -61,7 +63,6 @@ PLAIN = AgentPreset(
     tau=0.005,
     n_steps=1,
     ent_coef="auto",
-    net_arch=(256, 256),
 )
 COLUMNS = ("task", "arm", "seed", "budget")
 NAME = "sample_efficiency"
@@ -108,7 +109,8 @@ def run(job: Job) -> dict[str, Any]:
     }
     if arm.strategy is None:
         updates = job.budget - PLAIN.learning_starts
-        plain = dataclasses.replace(PLAIN, updates=updates)
+        nets = preset_for(job.task, Algorithm.SAC).net_arch
+        plain = dataclasses.replace(PLAIN, updates=updates, net_arch=nets)
         result = train_agent(env_id, dynamics="mujoco", preset=plain, **common)
     else:
         result = train_agent(

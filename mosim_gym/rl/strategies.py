@@ -86,8 +86,8 @@ class Strategy:
 
 
 _AGENT = preset_for("", Algorithm.SAC)
-#: 50 rows of 100 steps, an update every 5 model steps.
-_FEW_SHOT_ROWS = {"n_envs": 50, "horizon": 100, "gradient_steps": 10}
+#: 50 rows of 100 steps, an update every 10 model steps.
+_FEW_SHOT_ROWS = {"n_envs": 50, "horizon": 100, "gradient_steps": 5}
 
 #: MoSim's (arXiv 2504.07095, section 3.5): 1,000 real steps every 5,000 model steps, the model
 #: updated once every 100 model steps, all imagined episodes from the real replay buffer.

@@ -195,7 +195,7 @@ def test_strategies_have_settings_of_their_own_for_models_that_deserve_them() ->
     # An update a real step at least.
     assert 0 <= 8 * 96 * articulated.steps_a_round(100_000) - 100_000 <= 8 * 96
     few = find_strategy("few_shot", None, "cheetah-run").agent
-    assert (few.n_envs, few.horizon, few.gradient_steps) == (50, 100, 10)
+    assert (few.n_envs, few.horizon, few.gradient_steps) == (50, 100, 5)
     assert few.net_arch == (256, 256)
     # Networks are shown contacts where there are any.
     for env_id, model in (("MoSim/cheetah-run-v0", "contact"), (ENV_ID, "default")):
