@@ -9,12 +9,16 @@ the model's own states and the actions. A rollout's score is its largest one.
 Caught: of the rollouts with a large error, those whose score is above what 5 % of the others
 reach. Every member takes its turn as the model that is rolled out.
 
+With ``--run``, a folder of `on_policy`, the ensemble is fitted on all real steps of that run and
+judged under its agent: what a model knows of itself where it is used.
+
 Run: python benchmarks/uncertainty.py [--preset contact] [--agent runs/some/agent.zip] [--quick]
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,18 +79,23 @@ FULL = Settings(100, 5, 15.0, 20, 1000, 20_000, "")
 QUICK = Settings(10, 3, 0.3, 4, 100, 300, "_quick")
 
 
-def motion(settings: Settings, agent: Path) -> tuple[Dataset, Dataset, Dataset, Dataset]:
-    """What is learned from; fresh motion of its kind, to calibrate and to test; the agent's."""
+def motion(
+    settings: Settings, kind: str, agent: Path, run: Path | None
+) -> tuple[Dataset, Dataset, Dataset, Dataset]:
+    """What is learned from; fresh random motion, to calibrate and to test; the agent's."""
 
     def record(name: str, episodes: int, seed: int, policy: AgentPolicy | None = None) -> Dataset:
         env = gym.make(ENV_ID, dynamics="mujoco")
         return collect(env, FOLDER / name, episodes=episodes, seed=seed, policy=policy)
 
     suffix = settings.suffix
-    data = record(f"data{suffix}", settings.episodes, 0)
+    if run is None:
+        data = record(f"data{suffix}", settings.episodes, 0)
+    else:
+        data = Dataset.open(run / "real")
     fresh = record(f"fresh{suffix}", settings.fresh, FRESH_SEED)
     test = record(f"test{suffix}", settings.fresh, TEST_SEED)
-    name = f"agent-motion{suffix}"
+    name = f"agent-motion{kind}{suffix}"
     return data, fresh, test, record(name, settings.fresh, AGENT_SEED, AgentPolicy(agent))
 
 
@@ -260,12 +269,20 @@ def main() -> None:
     parser.add_argument("--agent", type=Path, help="An SB3 agent; trained here by default.")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--preset", choices=("default", "contact"), default="default")
+    parser.add_argument("--run", type=Path, help="Folder of a run of on_policy.")
+    parser.add_argument("--members", type=int, help="Of the ensemble.")
+    parser.add_argument("--minutes", type=float, help="To fit all of them.")
     arguments = parser.parse_args()
     settings = QUICK if arguments.quick else FULL
+    wanted = {name: getattr(arguments, name) for name in ("members", "minutes")}
+    settings = dataclasses.replace(settings, **{n: v for n, v in wanted.items() if v is not None})
     torch.set_num_threads(1)
+    run = arguments.run
     kind = "" if arguments.preset == "default" else f"_{arguments.preset}"
+    kind += "_run" if run is not None else ""
+    given = arguments.agent if run is None else run / "agent.zip"
     name = f"uncertainty{kind}{settings.suffix}"
-    data, usual, other, acting = motion(settings, trained_agent(settings, arguments.agent))
+    data, usual, other, acting = motion(settings, kind, trained_agent(settings, given), run)
     fitted = fit_ensemble(
         data, out=FOLDER / f"model{kind}{settings.suffix}", members=settings.members,
         preset=arguments.preset, minutes=settings.minutes, threads=1,
@@ -288,7 +305,7 @@ def main() -> None:
             model = load_checkpoint(path).simulator
             rows += rows_of(k, model, known, parts, by, some(usual, settings.rollouts))
             write_csv(name, rows, steps=STEPS, members=len(paths), optimiser_steps=fitted[0].steps,
-                      episodes=settings.episodes, agent_return=round(reward, 1))  # fmt: skip
+                      episodes=len(data.episodes), agent_return=round(reward, 1))  # fmt: skip
     plot(name, rows)
 
 
