@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from detection import Scorer, caught, ranks_above, scored, scorers
 from records import new_figure, read_csv, save_figure, write_csv
-from torch import Tensor
 
 import mosim_gym  # noqa: F401  (registers the ids)
 from mosim_gym.data.batches import Windows
@@ -43,23 +43,16 @@ from mosim_gym.types import State
 from mosim_gym.uncertainty.calibrate import calibrate
 from mosim_gym.uncertainty.calibration import Score
 from mosim_gym.uncertainty.files import Uncertainty, load_uncertainty
-from mosim_gym.uncertainty.spread import Spread
 
 ENV_ID = "MoSim/cheetah-run-v0"
 FOLDER = Path("runs/uncertainty")
 # Not those by which scores were chosen.
 FRESH_SEED, TEST_SEED, AGENT_SEED = 2_718_281, 1_618_033, 1_414_213
 STEPS = 20
-FALSE_ALARMS = 0.05
 #: With fewer rollouts of a kind, a share says nothing.
 FEWEST = 20
 #: Step quantiles at which the alarm of an environment is judged.
 QUANTILES = (0.95, 0.99, 0.999)
-
-#: Scores of the rollout so far; the others are of a single step.
-FROM_START = ("spread", "futures alone", "disagreement so far")
-
-Scorer = Callable[[State, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -124,70 +117,6 @@ def joined(one: Windows, two: Windows) -> Windows:
         (one.actions, one.qpos, one.qvel), (two.actions, two.qpos, two.qvel), strict=True
     ))  # fmt: skip
     return Windows(State.cat([one.start, two.start]), *fields, None)
-
-
-def scorers(known: Uncertainty, data: Dataset) -> dict[str, Scorer]:
-    """Those of a single step, by name; the last two are what is tried first elsewhere."""
-    assert known.disagreement is not None
-    seen = data.transitions()
-    rows = torch.linspace(0, len(seen) - 1, 20_000).long()
-    view = known.density.view
-    near = view(seen.state[rows], seen.action[rows])
-
-    def neighbour(state: State, action: Tensor) -> Tensor:
-        return torch.cdist(view(state, action), near).amin(1)
-
-    def distance(state: State, action: Tensor) -> Tensor:
-        return view(state, action).square().mean(1).sqrt()
-
-    return {
-        "disagreement": known.disagreement,
-        "density": known.density,
-        "nearest neighbour": neighbour,
-        "distance from the mean": distance,
-    }
-
-
-@torch.no_grad()
-def scored(
-    model: Simulator, windows: Windows, by: Mapping[str, Scorer], spread: Spread
-) -> dict[str, Tensor]:
-    """Scores along the model's own rollouts, ``(N, T)`` each."""
-    found = model.rollout(windows.start, windows.actions)
-    steps: dict[str, list[Tensor]] = {name: [] for name in (*FROM_START, *by)}
-    futures = spread.start(windows.start.to(found.qpos.dtype))
-    for t in range(windows.horizon):
-        state, action = State(found.qpos[:, t], found.qvel[:, t]), windows.actions[:, t]
-        # Where it diverged there is no doubt left.
-        lost = found.valid_steps <= t
-        futures = spread.step(futures, state, action.to(state.qpos))
-        arrived = State(found.qpos[:, t + 1], found.qvel[:, t + 1])
-        for name, score in (
-            ("spread", spread.of(futures, arrived)),
-            ("futures alone", spread.distance(futures, arrived).nan_to_num(torch.inf)),
-            ("disagreement so far", futures.disagreed),
-        ):
-            steps[name].append(score.masked_fill(lost, torch.inf))
-        for name, scorer in by.items():
-            score = scorer(state, action.to(state.qpos))
-            steps[name].append(score.masked_fill(lost, torch.inf))
-    return {name: torch.stack(parts, 1).double() for name, parts in steps.items()}
-
-
-def caught(score: Tensor, bad: Tensor) -> float:
-    """Share of the bad above what a share of the good reaches."""
-    good = score[~bad].sort().values
-    threshold = good[min(int(np.ceil((1 - FALSE_ALARMS) * len(good))), len(good)) - 1]
-    return float((score[bad] > threshold).double().mean())
-
-
-def ranks_above(score: Tensor, bad: Tensor) -> float:
-    """Chance that a bad one scores higher than a good one (area under the ROC curve)."""
-    order = torch.cat([score[bad], score[~bad]]).unique(return_inverse=True)[1].double()
-    good = order[int(bad.sum()) :].sort().values
-    below = torch.searchsorted(good, order[: int(bad.sum())].contiguous())
-    upto = torch.searchsorted(good, order[: int(bad.sum())].contiguous(), right=True)
-    return float((below + upto).double().mean() / 2 / len(good))
 
 
 def rows_of(k: int, model: Simulator, known: Uncertainty, parts: Mapping[str, Any],
