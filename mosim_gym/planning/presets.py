@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mosim_gym.errors import unknown_name
+from mosim_gym.errors import enum_member
 from mosim_gym.planning.planner import PlannerSettings
 from mosim_gym.planning.rollout import Dynamics, TerminalValue
 from mosim_gym.planning.rules import Cem, Mppi, Rule
@@ -74,7 +74,4 @@ def find_planner(name: str) -> PlannerKind:
     Raises:
         UnknownNameError: naming those there are.
     """
-    try:
-        return PlannerKind(name.lower())
-    except ValueError:
-        raise unknown_name("planner", name, [kind.value for kind in PlannerKind]) from None
+    return enum_member(PlannerKind, "planner", name.lower())

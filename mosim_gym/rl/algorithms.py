@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from mosim_gym.errors import unknown_name
+from mosim_gym.errors import enum_member
 
 
 class Algorithm(StrEnum):
@@ -39,7 +39,4 @@ def find_algorithm(name: str) -> Algorithm:
     Raises:
         UnknownNameError: naming those there are.
     """
-    try:
-        return Algorithm(name.lower())
-    except ValueError:
-        raise unknown_name("algorithm", name, [member.value for member in Algorithm]) from None
+    return enum_member(Algorithm, "algorithm", name.lower())
