@@ -97,7 +97,8 @@ def run_missing(
     print(f"{len(done)} runs done, {len(missing)} to go", flush=True)
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         for row in pool.imap_unordered(run, missing):
-            rows.append(row)
+            # What another process has written meanwhile stays.
+            rows = [*read_csv(name), row]
             print(row, flush=True)
             write_csv(name, rows, **facts)
     return rows

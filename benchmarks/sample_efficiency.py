@@ -2,10 +2,10 @@
 
 Arms: ``on_policy`` with an articulated model (told the geometry), with a network (told where the
 body can touch the floor) and with true physics in place of the model; the paper's ``few_shot``
-schedule; and plain SAC in true physics with an update a step. Returns are of whole episodes of true
-physics without noise, judged on the way; they cost no step of the budget. Goes on where it stopped:
-finished runs are in the CSV and are not done again, an unfinished one is gone on with from its last
-round.
+schedule; plain SAC in true physics with an update a step; and random actions. Returns are of whole
+episodes of true physics without noise, judged on the way; they cost no step of the budget. Goes on
+where it stopped: finished runs are in the CSV and are not done again, an unfinished one of a
+strategy is gone on with from its last round.
 
 Run: python benchmarks/sample_efficiency.py [--arm articulated ...] [--seeds 3] [--budget 7000]
 """
@@ -13,7 +13,9 @@ Run: python benchmarks/sample_efficiency.py [--arm articulated ...] [--seeds 3] 
 from __future__ import annotations
 
 import argparse
+import csv
 import dataclasses
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from typing import Any
 import numpy as np
 from records import new_figure, run_missing, save_figure
 
+from mosim_gym.files import write_json
 from mosim_gym.rl.algorithms import Algorithm
 from mosim_gym.rl.presets import AgentPreset, preset_for
 
@@ -49,7 +52,8 @@ ARMS = {
     "few_shot": Arm(
         100_000, "the paper's few_shot, network (told: contact points)", "few_shot", "contact"
     ),
-    "alone": Arm(100_000, "SAC alone"),
+    "alone": Arm(100_000, "SAC alone", dynamics="mujoco"),
+    "random": Arm(0, "random actions", dynamics="mujoco"),
 }
 #: SB3's settings and an update a step; as in all arms, the nets are those that the task's agent
 #: has, and the learning rate falls to 0 over the run.
@@ -67,6 +71,8 @@ PLAIN = AgentPreset(
 COLUMNS = ("task", "arm", "seed", "budget")
 NAME = "sample_efficiency"
 JUDGEMENTS = 12
+#: Where reward is sparse, ten would be luck.
+EPISODES = 50
 
 
 @dataclass(frozen=True)
@@ -85,58 +91,86 @@ class Job:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Train, judge, and give the row of the table."""
+    """Train unless that is done, and give the row of the table."""
+    folder = Path("runs") / NAME / "-".join(job.key)
+    if not (folder / "result.json").exists():
+        train(job, folder)
+    result = json.loads((folder / "result.json").read_text())
+    if result["interrupted"]:
+        raise KeyboardInterrupt
+    with (folder / "curve.csv").open() as file:
+        curve = [(int(p["real_steps"]), float(p["return_real"])) for p in csv.DictReader(file)]
+    real, seconds, steps = result["returns_real"], result["seconds"], result["real_steps"]
+    return {
+        "task": job.task,
+        "arm": job.arm,
+        "seed": job.seed,
+        "budget": job.budget,
+        "real_steps": steps,
+        "updates": result["updates"],
+        "seconds": round(seconds),
+        "seconds_per_1000": round(1000 * seconds / max(steps, 1), 1),
+        "episodes": len(real),
+        "return_real_mean": round(float(np.mean(real)), 1),
+        "return_real_min": round(min(real), 1),
+        "return_model_mean": round(result["return_model_mean"], 1),
+        "curve": " ".join(f"{steps}:{mean:.0f}" for steps, mean in curve),
+    }
+
+
+def act_at_random(job: Job, folder: Path) -> None:
+    """Returns of uniform random actions, as a run that learned nothing."""
+    from mosim_gym.rl.evaluate import evaluate_agent
+    from mosim_gym.tasks.mujoco import robot_of
+
+    rng = np.random.default_rng(job.seed)
+    size = robot_of(*job.task.split("-", 1)).nu
+
+    class Random:
+        def predict(self, observation: Any, *, deterministic: bool = False) -> tuple[Any, Any]:
+            return rng.uniform(-1, 1, (len(observation), size)).astype(np.float32), None
+
+    env_id = f"MoSim/{job.task}-v0"
+    returns = evaluate_agent(Random(), env_id, episodes=EPISODES, dynamics="mujoco").tolist()
+    folder.mkdir(parents=True, exist_ok=True)
+    zeros = {"real_steps": 0, "updates": 0, "seconds": 0, "return_model_mean": np.mean(returns)}
+    write_json(folder / "result.json", {"returns_real": returns, "interrupted": False, **zeros})
+    (folder / "curve.csv").write_text(f"real_steps,return_real\n0,{np.mean(returns)}\n")
+
+
+def train(job: Job, folder: Path) -> None:
+    """Train into a folder, from where an unfinished run there stopped."""
     import torch
 
     from mosim_gym import train_agent
     from mosim_gym.rl.run_state import RunState
 
     torch.set_num_threads(1)
+    if job.arm == "random":
+        return act_at_random(job, folder)
     arm = ARMS[job.arm]
-    folder = Path("runs") / NAME / "-".join(job.key)
     resume = RunState(folder).file.exists()
     if not resume:
         shutil.rmtree(folder, ignore_errors=True)
-    env_id = f"MoSim/{job.task}-v0"
-    common: dict[str, Any] = {
-        "out": folder,
-        "seed": job.seed,
-        "judgements": JUDGEMENTS,
-        "curve_episodes": 4,
-        "final_episodes": 10,
-        "final_seed": 1_000_000 + 1_000 * job.seed,
-        "progress": False,
-    }
+    how: dict[str, Any] = {"strategy": arm.strategy, "model": arm.model}
     if arm.strategy is None:
         updates = job.budget - PLAIN.learning_starts
         nets = preset_for(job.task, Algorithm.SAC).net_arch
-        plain = dataclasses.replace(PLAIN, updates=updates, net_arch=nets)
-        result = train_agent(env_id, dynamics="mujoco", preset=plain, **common)
+        how = {"preset": dataclasses.replace(PLAIN, updates=updates, net_arch=nets)}
     else:
-        result = train_agent(
-            env_id,
-            strategy=arm.strategy,
-            model=arm.model,
-            dynamics=arm.dynamics,
-            real_steps=job.budget,
-            resume=resume,
-            **common,
-        )
-    real = result.returns_real
-    return {
-        "task": job.task,
-        "arm": job.arm,
-        "seed": job.seed,
-        "budget": job.budget,
-        "real_steps": result.real_steps,
-        "updates": result.updates,
-        "seconds": round(result.seconds),
-        "seconds_per_1000": round(1000 * result.seconds / result.real_steps, 1),
-        "return_real_mean": round(float(real.mean()), 1),
-        "return_real_min": round(float(real.min()), 1),
-        "return_model_mean": round(float(result.returns_model.mean()), 1),
-        "curve": " ".join(f"{p.real_steps}:{p.return_real:.0f}" for p in result.curve),
-    }
+        how |= {"real_steps": job.budget, "resume": resume}
+    train_agent(
+        f"MoSim/{job.task}-v0",
+        dynamics=arm.dynamics,
+        out=folder,
+        seed=job.seed,
+        judgements=JUDGEMENTS,
+        curve_episodes=4,
+        final_episodes=EPISODES,
+        final_seed=1_000_000 + 1_000 * job.seed,
+        progress=False,
+        **how,
+    )
 
 
 def curves_of(
@@ -162,6 +196,10 @@ def report(rows: Sequence[dict[str, Any]], task: str) -> None:
     cases = sorted({(row["arm"], int(row["budget"])) for row in rows if row["task"] == task})
     for k, (arm, budget) in enumerate(cases):
         curves = curves_of(rows, task, arm, budget)
+        if arm == "random":
+            mean = float(np.mean([curve[:, 1].mean() for curve in curves]))
+            axes.axhline(mean, color="grey", ls=":", label=ARMS[arm].label)
+            continue
         for curve in curves:
             axes.plot(*curve.T, color=f"C{k}", alpha=0.35, lw=1)
         ends = [
@@ -201,7 +239,7 @@ def main() -> None:
         for seed in range(options.first_seed, options.first_seed + options.seeds)
         for arm in options.arm
     ]
-    report(run_missing(NAME, COLUMNS, jobs, run, options.jobs, episodes=10), options.task)
+    report(run_missing(NAME, COLUMNS, jobs, run, options.jobs), options.task)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mosim_gym.errors import unknown_name
 from mosim_gym.fit.optimizers import LEVENBERG_MARQUARDT
@@ -86,8 +88,14 @@ class Strategy:
 
 
 _AGENT = preset_for("", Algorithm.SAC)
-#: 50 rows of 100 steps, an update every 10 model steps.
-_FEW_SHOT_ROWS = {"n_envs": 50, "horizon": 100, "gradient_steps": 5}
+#: 50 rows of 100 steps, an update every 10 model steps; all start from what was seen.
+_FEW_SHOT_ROWS: Mapping[str, Any] = {
+    "n_envs": 50,
+    "horizon": 100,
+    "gradient_steps": 5,
+    "learning_starts": 2_500,
+    "wide_starts": 0.0,
+}
 
 #: MoSim's (arXiv 2504.07095, section 3.5): 1,000 real steps every 5,000 model steps, the model
 #: updated once every 100 model steps, all imagined episodes from the real replay buffer.
