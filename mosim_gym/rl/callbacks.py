@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -17,6 +17,8 @@ from mosim_gym.types import Float64Array
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
+
+    from mosim_gym.rl.result import Round
 
 #: Judges an agent: returns of some episodes in reality and in the environment trained on.
 Judge = Callable[["BaseAlgorithm"], tuple[Float64Array, Float64Array]]
@@ -58,6 +60,7 @@ class JudgeCallback(BaseCallback):
         judge: gives the returns.
         real_steps: how many there are so far.
         curve: judgements so far; new ones are added.
+        since: when the run began, by `time.perf_counter`.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class JudgeCallback(BaseCallback):
         judge: Judge,
         real_steps: Callable[[], int],
         curve: list[CurvePoint],
+        since: float,
     ) -> None:
         """See the class."""
         super().__init__()
@@ -76,11 +80,7 @@ class JudgeCallback(BaseCallback):
         self.curve = curve
         self._judge = judge
         self._next = every * (1 + len(curve))
-        self._start = 0.0
-
-    def _on_training_start(self) -> None:
-        before = self.curve[-1].seconds if self.curve else 0.0
-        self._start = time.perf_counter() - before
+        self._since = since
 
     def _on_step(self) -> bool:
         if self.updates >= self._next:
@@ -105,7 +105,7 @@ class JudgeCallback(BaseCallback):
             steps=self.model.num_timesteps,
             real_steps=self._real_steps(),
             updates=self.updates,
-            seconds=round(time.perf_counter() - self._start, 2),
+            seconds=round(time.perf_counter() - self._since, 2),
             return_real=float(real.mean()),
             return_real_std=float(real.std()),
             return_model=float(model.mean()),
@@ -123,11 +123,18 @@ class JudgeCallback(BaseCallback):
 
 
 class ProgressCallback(BaseCallback):
-    """A progress bar in environment steps, with the last returns."""
+    """A progress bar in environment steps, with the last returns, real steps and model error."""
 
-    def __init__(self, total_timesteps: int, curve: list[CurvePoint], label: str) -> None:
-        """Show `label` and the last point of `curve` beside the bar."""
+    def __init__(
+        self,
+        total_timesteps: int,
+        curve: list[CurvePoint],
+        label: str,
+        rounds: Sequence[Round] = (),
+    ) -> None:
+        """Show `label` and the last of `curve` and `rounds` beside the bar."""
         super().__init__()
+        self._rounds = rounds
         self._total = total_timesteps
         self._curve = curve
         self._label = label
@@ -139,11 +146,14 @@ class ProgressCallback(BaseCallback):
     def _on_step(self) -> bool:
         assert self._bar is not None
         self._bar.update(self.model.num_timesteps - self._bar.n)
+        shown = {}
+        if self._rounds:
+            shown["real_steps"] = f"{self._rounds[-1].real_steps:,}"
+            shown["error"] = f"{self._rounds[-1].model_error:.1e}"
         if self._curve:
             last = self._curve[-1]
-            self._bar.set_postfix(
-                real=f"{last.return_real:.0f}", model=f"{last.return_model:.0f}", refresh=False
-            )
+            shown |= {"real": f"{last.return_real:.0f}", "model": f"{last.return_model:.0f}"}
+        self._bar.set_postfix(shown, refresh=False)
         return True
 
     def _on_training_end(self) -> None:

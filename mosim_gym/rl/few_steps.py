@@ -7,6 +7,7 @@ reality, the model learns from what was seen, and the next imagined episodes sta
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +96,7 @@ def train_in_rounds(
             body or has touch sensors that the model does not tell, the folder cannot be used, or
             the run there is finished.
     """
+    began = time.perf_counter()
     for what, count in (("curve", curve_episodes), ("final", final_episodes)):
         if count < 1:
             raise MosimError(f"{what}_episodes is {count}; expected 1 or more.")
@@ -128,6 +130,7 @@ def train_in_rounds(
         if growing is not None:
             world["checkpoint"] = str(growing.path)
         rounds, curve = ([], []) if past is None else (past.rounds, past.curve)
+        since = began - (0.0 if past is None else past.seconds)
         imagined = _imagine(plan, world, len(rounds))
         imagined.env_method("set_reset_source", starts(plan.turns, seen))
         agent = make_agent(plan.algorithm, imagined, plan.turns, seen, seed, folder)
@@ -155,8 +158,10 @@ def train_in_rounds(
             final=(final_episodes, final_seed),
             threads=threads,
             label=f"{plan.algorithm.value.upper()} {plan.name}" if progress else None,
-            callbacks=[Rounds(real, plan.turns, real_steps, folder, growing, save, rounds)],
+            callbacks=[Rounds(real, plan.turns, real_steps, folder, growing, save, rounds, since)],
+            since=since,
             curve=curve,
+            rounds=rounds,
         )
         if not result.interrupted:
             state.remove()

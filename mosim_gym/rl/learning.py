@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
+import numpy as np
 
 from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
 from mosim_gym.rl.callbacks import CurvePoint, JudgeCallback, ProgressCallback, save_agent
 from mosim_gym.rl.evaluate import Agent, evaluate_agent, evaluate_in, true_starts
-from mosim_gym.rl.result import TrainResult, summary
+from mosim_gym.rl.result import Round, TrainResult, summary
 from mosim_gym.threads import torch_threads
 from mosim_gym.types import Float64Array
 
@@ -41,8 +42,10 @@ def learn_and_judge(
     final: tuple[int, int],
     threads: int | None,
     label: str | None,
+    since: float,
     callbacks: Sequence[BaseCallback] = (),
     curve: list[CurvePoint] | None = None,
+    rounds: Sequence[Round] = (),
 ) -> TrainResult:
     """Let an agent learn in the environment it was made with, judge it, write what it led to.
 
@@ -59,8 +62,10 @@ def learn_and_judge(
         final: whole episodes of the final judgement, and its seed.
         threads: of torch; ``None`` for as many as it has now.
         label: of the progress bar; ``None`` for none.
+        since: when the run began, by `time.perf_counter`; earlier, if it goes on.
         callbacks: further ones, called first.
         curve: judgements so far, of an agent that goes on; new ones are added.
+        rounds: of real steps so far, to show.
     """
     curve = [] if curve is None else curve
     judge = JudgeCallback(
@@ -69,12 +74,11 @@ def learn_and_judge(
         lambda agent: judges.both(agent, curve_episodes, CURVE_SEED),
         real_steps,
         curve,
+        since,
     )
     called: list[Any] = [*callbacks, judge]
     if label is not None:
-        called.append(ProgressCallback(total, judge.curve, label))
-    before = curve[-1].seconds if curve else 0.0
-    start = time.perf_counter() - before
+        called.append(ProgressCallback(total, judge.curve, label, rounds))
     interrupted = False
     with torch_threads(threads):
         try:
@@ -91,9 +95,15 @@ def learn_and_judge(
                 called[-1].close()
         finally:
             env.close()
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - since
         save_agent(agent, folder / "agent.zip")
-        real, model = judges.both(agent, *final)
+        if interrupted and judges.reality is not None:
+            # Whoever stops a robot does not want it to go on for another judgement.
+            last = judge.curve[-1:]
+            real = np.array([point.return_real for point in last])
+            model = np.array([point.return_model for point in last])
+        else:
+            real, model = judges.both(agent, *final)
     besides = real_steps() if separate else 0
     result = TrainResult(
         agent=agent,

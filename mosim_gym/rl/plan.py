@@ -13,7 +13,7 @@ from mosim_gym.fit.recipe import Preset
 from mosim_gym.registration import TaskRow, find_env
 from mosim_gym.rl.algorithms import Algorithm, find_algorithm
 from mosim_gym.rl.refusals import check_numbers
-from mosim_gym.rl.strategies import Strategy, find_strategy
+from mosim_gym.rl.strategies import Strategy, find_strategy, is_solved_for
 from mosim_gym.tasks.mujoco import model_of
 from mosim_gym.versions import environment_record
 
@@ -95,8 +95,14 @@ def make_plan(
     row = find_env(env_id)
     algorithm = find_algorithm(algo)
     if isinstance(strategy, str):
-        named = model.name if isinstance(model, Preset) else model
-        strategy = find_strategy(strategy, named, row.name, algorithm)
+        strategy = find_strategy(strategy, model, row.name, algorithm)
+    elif model is not None and is_solved_for(model) != is_solved_for(strategy.model):
+        raise MosimError(
+            f"These settings of {strategy.name} take {strategy.first_refit} optimiser steps at "
+            f"first and {strategy.refit} a round, as the model they are for wants; the preset "
+            f'"{get_preset(model).name}" learns otherwise. Change those of find_strategy('
+            f'"{strategy.name}", model, "{row.name}") (mosim_gym.rl.strategies).'
+        )
     check_numbers(row, strategy, real_steps, dynamics, action_delay)
     preset = _recipe(model or strategy.model, row)
     return Plan(row, algorithm, strategy, preset, real_steps, dynamics, action_delay, seed)

@@ -41,11 +41,6 @@ def check_numbers(
             f"action_delay is {action_delay!r}; expected a whole number of 0 or more, or None to "
             "find out."
         )
-    for what, horizon in (("first", turns.first_horizon), ("last", turns.last_horizon)):
-        if horizon is not None and horizon < 1:
-            raise MosimError(f"{what}_horizon is {horizon}; expected 1 or more, or None.")
-    if turns.reset_rounds < 0:
-        raise MosimError(f"reset_rounds is {turns.reset_rounds}; expected 0 or more.")
     limit = row.max_episode_steps
     if limit is None or limit > turns.first_steps:
         raise MosimError(
@@ -57,9 +52,15 @@ def check_numbers(
 
 def check_reality(env: gym.Env[Any, Any], row: TaskRow, preset: Preset | None) -> None:
     """Raise if what is seen there is not what is imagined, by true physics without a preset."""
-    robot = env.get_wrapper_attr("robot") if env.has_wrapper_attr("robot") else None
+    if not env.has_wrapper_attr("robot"):
+        raise MosimError(
+            "Reality does not say what body it is. Let the environment's `robot` be that of "
+            f'gym.make("{row.env_id}", dynamics="mujoco"), also where the real one is not quite '
+            "that."
+        )
+    robot = env.get_wrapper_attr("robot")
     expected_body = (row.body.fingerprint, row.body.n_substeps)
-    if robot is not None and (robot.fingerprint, robot.n_substeps) != expected_body:
+    if (robot.fingerprint, robot.n_substeps) != expected_body:
         raise MosimError(
             f"Reality is a {robot.name} with fingerprint {robot.fingerprint} and "
             f"{robot.n_substeps} physics steps a control step; {row.env_id} has "
@@ -67,7 +68,7 @@ def check_reality(env: gym.Env[Any, Any], row: TaskRow, preset: Preset | None) -
             "task's says that it is: let the environment's `robot` be that of gym.make"
             f'("{row.env_id}", dynamics="mujoco").'
         )
-    if robot is not None and robot.touch and preset is not None:
+    if robot.touch and preset is not None:
         if not Simulator(robot, preset.model_config(robot, touch=True)).feels:
             raise MosimError(
                 f"{row.env_id} observes touch sensors, which a model of preset {preset.name} does "

@@ -24,7 +24,8 @@ class TrainResult:
         real_steps: how many of them were in reality; 0 for zero-shot.
         updates: gradient updates.
         seconds: wall time of training, the judgements of the curve included.
-        returns_real: of the final judgement in true physics, ``(episodes,)``.
+        returns_real: of the final judgement in true physics, ``(episodes,)``. Where Ctrl-C ended a
+            run on a user's own reality, there is none: the last mean of the curve, if any.
         returns_model: the same in the environment trained on, from the same starts (where reality
             is a user's own, from those of true physics).
         curve: the judgements during training.
@@ -69,14 +70,15 @@ class Round:
 
 def summary(result: TrainResult) -> dict[str, Any]:
     """Plain JSON values."""
+    real, model = result.returns_real, result.returns_model
     return {
         "steps": result.steps,
         "real_steps": result.real_steps,
         "updates": result.updates,
         "seconds": round(result.seconds, 1),
-        "return_real_mean": float(result.returns_real.mean()),
-        "return_model_mean": float(result.returns_model.mean()),
-        "returns_real": result.returns_real.tolist(),
-        "returns_model": result.returns_model.tolist(),
+        "return_real_mean": float(real.mean()) if len(real) else None,
+        "return_model_mean": float(model.mean()) if len(model) else None,
+        "returns_real": real.tolist(),
+        "returns_model": model.tolist(),
         "interrupted": result.interrupted,
     }

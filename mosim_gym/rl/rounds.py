@@ -32,6 +32,7 @@ class Rounds(BaseCallback):
         model: what learns from reality; ``None`` where the agent learns in true physics.
         save: called after every round.
         rounds: those that were before, of a run that goes on.
+        since: when the run began, by `time.perf_counter`.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Rounds(BaseCallback):
         model: GrowingModel | None,
         save: Callable[[], None],
         rounds: list[Round],
+        since: float,
     ) -> None:
         """See the class."""
         super().__init__()
@@ -51,11 +53,9 @@ class Rounds(BaseCallback):
         self.rounds, self._save = rounds, save
         self._every = strategy.steps_a_round(budget)
         self._data: Dataset = reality.dataset()
-        self._start = 0.0
+        self._since = since
 
     def _on_training_start(self) -> None:
-        before = self.rounds[-1].seconds if self.rounds else 0.0
-        self._start = time.perf_counter() - before
         if self.rounds:
             # Of a run that goes on: what came after its state was written does not count.
             write_rows(self.folder / "rounds.csv", self.rounds)
@@ -83,14 +83,15 @@ class Rounds(BaseCallback):
         if model is not None:
             self._data = reality.dataset(self._data)
             error = model.error(self._data.last(1)) if ended else error
-            model.learn(self._data, reality.steps)
+            if not error < self.strategy.enough:
+                model.learn(self._data, reality.steps)
         self.rounds.append(
             Round(
                 real_steps=reality.steps,
                 model_steps=agent.num_timesteps,
                 updates=int(getattr(agent, "_n_updates", 0)),
                 model_updates=0 if model is None else model.refit.steps,
-                seconds=round(time.perf_counter() - self._start, 1),
+                seconds=round(time.perf_counter() - self._since, 1),
                 model_error=error,
                 return_train=reality.returns[-1] if ended else float("nan"),
             )

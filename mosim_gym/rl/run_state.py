@@ -107,6 +107,7 @@ class Past:
     Attributes:
         rounds: that were.
         curve: of the agent until then.
+        seconds: since it began.
     """
 
     def __init__(self, folder: Path, state: dict[str, Any]) -> None:
@@ -114,6 +115,8 @@ class Past:
         self._folder, self._state, self._more = folder, state, False
         self.rounds = [Round(**row) for row in state["rounds"]]
         self.curve = [CurvePoint(**point) for point in state["curve"]]
+        ends = [row.seconds for row in self.rounds] + [point.seconds for point in self.curve]
+        self.seconds = max(ends, default=0.0)
 
     def restore_reality(self, reality: Reality, seen: RealReplayBuffer) -> int:
         """Let the counts and what was seen go on.

@@ -7,14 +7,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mosim_gym.errors import unknown_name
+from mosim_gym.errors import MosimError, unknown_name
 from mosim_gym.fit.optimizers import LEVENBERG_MARQUARDT
 from mosim_gym.fit.presets import get_preset
+from mosim_gym.fit.recipe import Preset
 from mosim_gym.rl.algorithms import Algorithm
 from mosim_gym.rl.presets import AgentPreset, preset_for
 
 #: Learning in a model as it is; there is nothing to take turns.
 ZERO_SHOT = "zero_shot"
+
+
+_OPTIONAL = {"vector_steps": 1, "first_horizon": 1, "last_horizon": 1}
+_LEAST = {
+    "first_steps": 1,
+    "round_steps": 1,
+    "first_refit": 0,
+    "refit": 0,
+    "enough": 0,
+    "newest": 0,
+    "reset_rounds": 0,
+    **_OPTIONAL,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +43,9 @@ class Strategy:
         round_steps: real steps a round, by the agent as it is, with its noise.
         first_refit: optimiser steps of the model on the first data.
         refit: and a round.
+        enough: error on a new episode below which the model is left as it is in that round, in
+            units of its loss (of the variance). A model of known physics gets so good that further
+            steps cost time and tell nothing.
         vector_steps: steps of all imagined rows a round; each is followed by
             `agent.gradient_steps` updates. None: as many as spend the agent's own budget of
             updates evenly over the rounds, so that more real steps mean shorter rounds; but no
@@ -43,8 +60,9 @@ class Strategy:
             None: it stays as it was first.
         reset_rounds: rounds after which the agent's heads are drawn anew, again and again, but for
             the last third of the budget (`mosim_gym.rl.plasticity`); 0 for never.
-        agent: the agent; its learning rate falls to zero over the run, as elsewhere. A share of
-            wide starts that it asks for is of the imagined rows; real ones start as they do.
+        agent: the agent, that of a task by `find_strategy`; its learning rate falls to zero over
+            the run, as elsewhere. A share of wide starts that it asks for is of the imagined rows;
+            real ones start as they do.
     """
 
     name: str
@@ -54,6 +72,7 @@ class Strategy:
     round_steps: int = 1_000
     first_refit: int = 3_000
     refit: int = 150
+    enough: float = 0.0
     vector_steps: int | None = None
     newest: int = 10_000
     newest_share: float = 0.5
@@ -62,6 +81,18 @@ class Strategy:
     first_horizon: int | None = None
     last_horizon: int | None = None
     reset_rounds: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise if the numbers lead nowhere, before any real step is taken."""
+        for what, least in _LEAST.items():
+            number = getattr(self, what)
+            if number is not None and number < least:
+                some = ", or None" if what in _OPTIONAL else ""
+                raise MosimError(f"{what} is {number}; expected {least} or more{some}.")
+        for what in ("newest_share", "task_share", "real_ratio"):
+            share = getattr(self, what)
+            if not 0 <= share <= 1:
+                raise MosimError(f"{what} is {share}; expected a share of 0 to 1.")
 
     def rounds(self, real_steps: int) -> int:
         """Rounds of a run; one more than there are real steps for: the last model counts, too."""
@@ -111,6 +142,11 @@ FEW_SHOT = Strategy(
     real_ratio=0.0,
 )
 
+#: The same with a model that is solved for.
+FEW_SHOT_ARTICULATED = dataclasses.replace(
+    FEW_SHOT, model="articulated", first_refit=40, refit=2, enough=1e-8
+)
+
 #: Dyna with short imagined rollouts from what was seen (MBPO, arXiv 1906.08253), that grow as the
 #: model gets better.
 ON_POLICY = Strategy(name="on_policy", model=None, agent=_AGENT, first_horizon=10, last_horizon=50)
@@ -122,23 +158,27 @@ ON_POLICY_ARTICULATED = dataclasses.replace(
     model="articulated",
     first_refit=40,
     refit=2,
+    enough=1e-8,
     task_share=0.5,
     first_horizon=None,
     last_horizon=None,
 )
 
-STRATEGIES = (FEW_SHOT, ON_POLICY, ON_POLICY_ARTICULATED)
+STRATEGIES = (FEW_SHOT, FEW_SHOT_ARTICULATED, ON_POLICY, ON_POLICY_ARTICULATED)
 
 
 def find_strategy(
-    name: str, model: str | None = None, task: str = "", algorithm: Algorithm = Algorithm.SAC
+    name: str,
+    model: str | Preset | None = None,
+    task: str = "",
+    algorithm: Algorithm = Algorithm.SAC,
 ) -> Strategy:
     """The strategy of that name, for a model of that preset.
 
     Args:
         name: "few_shot" or "on_policy".
-        model: preset of the model; the strategy's own by default. Models that are solved for
-            (Levenberg-Marquardt) have other settings than networks, where there are any.
+        model: preset of the model, or its name; the strategy's own by default. Models that are
+            solved for (Levenberg-Marquardt) have other settings than networks.
         task: such as "cheetah-run"; the agent is that of the task.
         algorithm: of the agent.
 
@@ -149,13 +189,15 @@ def find_strategy(
     if not mine:
         names = [ZERO_SHOT, *dict.fromkeys(strategy.name for strategy in STRATEGIES)]
         raise unknown_name("strategy", name, names)
-    solved = _is_solved_for(model)
-    alike = [s for s in mine if _is_solved_for(s.model) == solved]
+    solved = is_solved_for(model)
+    alike = next(s for s in mine if is_solved_for(s.model) == solved)
+    named = model.name if isinstance(model, Preset) else model
     agent = preset_for(task, algorithm)
     if name == FEW_SHOT.name:
         agent = dataclasses.replace(agent, **_FEW_SHOT_ROWS)
-    return dataclasses.replace((alike or mine)[0], model=model, agent=agent)
+    return dataclasses.replace(alike, model=named, agent=agent)
 
 
-def _is_solved_for(model: str | None) -> bool:
+def is_solved_for(model: str | Preset | None) -> bool:
+    """Whether a model of this preset is solved for (Levenberg-Marquardt), not trained."""
     return model is not None and get_preset(model).optimizer == LEVENBERG_MARQUARDT

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 from stable_baselines3.common.preprocessing import get_action_dim
 
 from mosim_gym.envs.resets import TaskResets
@@ -38,6 +40,8 @@ def train_agent(
     strategy: str | Strategy = ZERO_SHOT,
     real_steps: int | None = None,
     model: str | Preset | None = None,
+    reality: Callable[[], gym.Env[Any, Any]] | None = None,
+    action_delay: int | None = 0,
     judgements: int = 8,
     curve_episodes: int = 5,
     final_episodes: int = 20,
@@ -63,6 +67,9 @@ def train_agent(
             whose settings then count instead of `updates`, `checkpoint`, `preset`.
         real_steps: budget of steps in reality; not for "zero_shot".
         model: preset of the model that is learned on the way.
+        reality: makes environments to act and to judge in; true physics by default. Not for
+            "zero_shot", as the next.
+        action_delay: control steps that actions take to arrive there; ``None`` to find out.
         judgements: how often to judge during training.
         curve_episodes: whole episodes a judgement of the curve.
         final_episodes: whole episodes of the final judgement.
@@ -89,6 +96,8 @@ def train_agent(
             real_steps=real_steps,
             model=model,
             dynamics=dynamics,
+            reality=reality,
+            action_delay=action_delay,
             out=out,
             resume=resume,
             seed=seed,
@@ -99,7 +108,9 @@ def train_agent(
             threads=threads,
             progress=progress,
         )
-    _refuse({"real_steps": real_steps, "model": model, "resume": resume or None}, strategy)
+    began = time.perf_counter()
+    few = {"real_steps": real_steps, "model": model, "resume": resume or None, "reality": reality}
+    _refuse(few | {"action_delay": None if action_delay == 0 else "found out"}, strategy)
     row = find_env(env_id)
     algorithm = find_algorithm(algo)
     settings = preset or preset_for(row.name, algorithm)
@@ -150,6 +161,7 @@ def train_agent(
         final=(final_episodes, final_seed),
         threads=threads,
         label=f"{algorithm.value.upper()} {name}" if progress else None,
+        since=began,
     )
 
 

@@ -15,6 +15,7 @@ from mosim_gym.data.dataset import Dataset
 from mosim_gym.data.states import TOUCH
 from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.errors import MosimError, UnknownNameError
+from mosim_gym.fit.presets import ARTICULATED
 from mosim_gym.rl.algorithms import Algorithm
 from mosim_gym.rl.few_steps import train_in_rounds
 from mosim_gym.rl.imagination import starts
@@ -22,6 +23,8 @@ from mosim_gym.rl.mixed_buffer import RealReplayBuffer
 from mosim_gym.rl.plan import make_plan
 from mosim_gym.rl.presets import preset_for
 from mosim_gym.rl.reality import Reality
+from mosim_gym.rl.report import result_table
+from mosim_gym.rl.rounds import Rounds
 from mosim_gym.rl.strategies import (
     FEW_SHOT,
     ON_POLICY,
@@ -194,6 +197,9 @@ def test_strategies_have_settings_of_their_own_for_models_that_deserve_them() ->
     )
     # An update a real step at least.
     assert 0 <= 8 * 96 * articulated.steps_a_round(100_000) - 100_000 <= 8 * 96
+    mine = dataclasses.replace(ARTICULATED, name="mine")
+    assert find_strategy("on_policy", mine).refit == ON_POLICY_ARTICULATED.refit
+    assert find_strategy("few_shot", mine).first_refit == ON_POLICY_ARTICULATED.first_refit
     few = find_strategy("few_shot", None, "cheetah-run").agent
     assert (few.n_envs, few.horizon, few.gradient_steps) == (50, 100, 5)
     assert few.net_arch == (256, 256)
@@ -207,3 +213,32 @@ def test_strategies_have_settings_of_their_own_for_models_that_deserve_them() ->
     # The paper's numbers.
     steps = FEW_SHOT.vector_steps * FEW_SHOT.agent.n_envs
     assert (steps, FEW_SHOT.round_steps, FEW_SHOT.refit) == (5_000, 1_000, 50)
+
+
+class Mute(gym.Env):
+    """A reality that does not say what body it is."""
+
+
+def test_a_robot_that_is_stopped_is_not_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def reality() -> gym.Env:
+        made.append(gym.make(ENV_ID, dynamics="mujoco"))
+        return made[-1]
+
+    def stop(self: Rounds) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Rounds, "_round", stop)
+    result = train_agent(
+        ENV_ID, strategy=TURNS, real_steps=5_000, reality=reality, out=tmp_path / "run",
+        **BRIEFLY,
+    )  # fmt: skip
+    assert result.interrupted and len(made) == 1 and len(result.returns_real) == 0
+    assert "interrupted" in result_table(result, "title")
+    with pytest.raises(MosimError, match="does not say what body it is"):
+        train_agent(ENV_ID, strategy=TURNS, real_steps=5_000, reality=Mute, out=tmp_path / "mute")
+    with pytest.raises(MosimError, match="reality and action_delay cannot be given"):
+        train_agent(ENV_ID, reality=Mute, action_delay=2, out=tmp_path / "zero")

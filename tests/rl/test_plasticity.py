@@ -125,13 +125,20 @@ def test_heads_are_drawn_anew_until_a_third_of_the_run_is_left(
 
 def test_settings_that_lead_nowhere_are_refused_before_any_real_step(tmp_path: Path) -> None:
     for wrong, message in (
-        ({"first_horizon": 0}, "first_horizon is 0; expected 1 or more"),
-        ({"last_horizon": 0}, "last_horizon is 0; expected 1 or more"),
+        ({"first_horizon": 0}, "first_horizon is 0; expected 1 or more, or None"),
+        ({"last_horizon": 0}, "last_horizon is 0; expected 1 or more, or None"),
+        ({"vector_steps": 0}, "vector_steps is 0; expected 1 or more, or None"),
+        ({"round_steps": 0}, r"round_steps is 0; expected 1 or more\."),
         ({"reset_rounds": -1}, "reset_rounds is -1; expected 0 or more"),
+        ({"real_ratio": 2.0}, "real_ratio is 2.0; expected a share of 0 to 1"),
+        ({"task_share": -0.5}, "task_share is -0.5; expected a share"),
     ):
-        turns = dataclasses.replace(TURNS, **wrong)
         with pytest.raises(MosimError, match=message):
-            train_in_rounds(ENV_ID, strategy=turns, real_steps=5_000, out=tmp_path / "run")
+            dataclasses.replace(TURNS, **wrong)
+    with pytest.raises(MosimError, match=r'find_strategy\("tiny", model, "pendulum-swingup"\)'):
+        train_in_rounds(
+            ENV_ID, strategy=TURNS, model="default", real_steps=5_000, out=tmp_path / "run"
+        )
     with pytest.raises(MosimError, match="solves for its physics and then trains a network"):
         train_in_rounds(
             ENV_ID,
