@@ -100,7 +100,7 @@ def own(seed: int, folder: Path) -> tuple[Float64Array, dict[str, Any]]:
     preset = preset_for("cheetah-run", Algorithm.SAC)
     env = make_sb3_vec_env(
         ENV_ID, preset.n_envs, seed=seed, dynamics="mujoco", horizon=preset.horizon,
-        action_delay=real_cheetah.DELAY, state_info=False,
+        action_delay=1, state_info=False,
     )  # fmt: skip
     rows = env.unwrapped.world.engine._rows
     real_cheetah.change(rows._model)

@@ -3,21 +3,11 @@
 from collections import deque
 
 import gymnasium as gym
-import mujoco
 import numpy as np
 from dm_control import suite
+from real_cheetah.body import change
 
 import mosim_gym
-
-#: Control steps that an action takes to arrive.
-DELAY = 1
-
-
-def change(model: mujoco.MjModel) -> None:
-    """Make a stock cheetah this one."""
-    for name, factor in (("body_mass", 1.3), ("body_inertia", 1.3), ("geom_friction", 0.7)):
-        getattr(model, name)[:] *= factor
-    mujoco.mj_setConst(model, mujoco.MjData(model))  # what follows from masses
 
 
 class RealCheetah(gym.Env):
@@ -31,7 +21,7 @@ class RealCheetah(gym.Env):
     def reset(self, *, seed=None, options=None):
         if seed is not None:
             self.dm_env.task.random.seed(seed)
-        self._late = deque([np.zeros(self.action_space.shape)] * DELAY)
+        self._late = deque([np.zeros(self.action_space.shape)])
         return self._seen(self.dm_env.reset()), {}
 
     def step(self, action):
