@@ -5,9 +5,9 @@ from collections import deque
 import gymnasium as gym
 import numpy as np
 from dm_control import suite
-from real_cheetah.body import change
 
 import mosim_gym
+from real_cheetah.body import change
 
 
 class RealCheetah(gym.Env):
