@@ -149,7 +149,9 @@ FEW_SHOT_ARTICULATED = dataclasses.replace(
 
 #: Dyna with short imagined rollouts from what was seen (MBPO, arXiv 1906.08253), that grow as the
 #: model gets better.
-ON_POLICY = Strategy(name="on_policy", model=None, agent=_AGENT, first_horizon=10, last_horizon=50)
+ON_POLICY = Strategy(
+    name="on_policy", model=None, agent=_AGENT, first_horizon=10, last_horizon=200, task_share=0.2
+)
 
 #: The same with a model that is told the geometry: some thousand steps make it exact enough for
 #: whole episodes, so that an agent learns as it would in a model that was finished before.
