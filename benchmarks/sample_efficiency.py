@@ -93,9 +93,10 @@ class Job:
 def run(job: Job) -> dict[str, Any]:
     """Train unless that is done, and give the row of the table."""
     folder = Path("runs") / NAME / "-".join(job.key)
-    if not (folder / "result.json").exists():
+    file = folder / "result.json"
+    if not file.exists() or json.loads(file.read_text())["interrupted"]:
         train(job, folder)
-    result = json.loads((folder / "result.json").read_text())
+    result = json.loads(file.read_text())
     if result["interrupted"]:
         raise KeyboardInterrupt
     with (folder / "curve.csv").open() as file:

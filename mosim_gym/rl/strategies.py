@@ -142,10 +142,14 @@ FEW_SHOT = Strategy(
     real_ratio=0.0,
 )
 
-#: The same with a model that is solved for.
-FEW_SHOT_ARTICULATED = dataclasses.replace(
-    FEW_SHOT, model="articulated", first_refit=40, refit=2, enough=1e-8
-)
+#: What a model wants that is solved for: few steps, and none where it is exact.
+_SOLVED_FOR: Mapping[str, Any] = {
+    "model": "articulated",
+    "first_refit": 40,
+    "refit": 2,
+    "enough": 1e-8,
+}
+FEW_SHOT_ARTICULATED = dataclasses.replace(FEW_SHOT, **_SOLVED_FOR)
 
 #: Dyna with short imagined rollouts from what was seen (MBPO, arXiv 1906.08253), that grow as the
 #: model gets better.
@@ -157,10 +161,7 @@ ON_POLICY = Strategy(
 #: whole episodes, so that an agent learns as it would in a model that was finished before.
 ON_POLICY_ARTICULATED = dataclasses.replace(
     ON_POLICY,
-    model="articulated",
-    first_refit=40,
-    refit=2,
-    enough=1e-8,
+    **_SOLVED_FOR,
     task_share=0.5,
     first_horizon=None,
     last_horizon=None,
