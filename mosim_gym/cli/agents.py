@@ -20,6 +20,9 @@ def train(
     ] = None,
     dynamics: Annotated[str, typer.Option(help="Train on: learned or mujoco.")] = "learned",
     checkpoint: CheckpointOption = None,
+    uncertainty: Annotated[
+        str | None, typer.Option(help="Of a calibrated model: truncate, penalty or member.")
+    ] = None,
     strategy: Annotated[
         str, typer.Option(help="zero_shot (the model as it is), few_shot or on_policy.")
     ] = "zero_shot",
@@ -49,6 +52,7 @@ def train(
         seed=seed,
         dynamics=dynamics,
         checkpoint=checkpoint,
+        env_options=None if uncertainty is None else {"uncertainty": uncertainty},
         strategy=strategy,
         real_steps=real_steps,
         model=model,

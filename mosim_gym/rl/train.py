@@ -36,6 +36,7 @@ def train_agent(
     seed: int = 0,
     dynamics: str = "learned",
     checkpoint: str | None = None,
+    env_options: Mapping[str, Any] | None = None,
     preset: AgentPreset | None = None,
     strategy: str | Strategy = ZERO_SHOT,
     real_steps: int | None = None,
@@ -61,10 +62,13 @@ def train_agent(
         seed: of agent and environment.
         dynamics: what to train on, "learned" or "mujoco".
         checkpoint: the model; the task's own by default.
+        env_options: other options of the environment trained on, such as ``{"uncertainty":
+            "truncate"}`` (`mosim_gym.make_sb3_vec_env`); the agent is judged in the model without
+            them.
         preset: settings; by default those of the algorithm, as the task wants them.
         strategy: "zero_shot", in a model as it is; "few_shot" or "on_policy" with few real steps
             and a model that is learned on the way, see `mosim_gym.rl.few_steps.train_in_rounds`,
-            whose settings then count instead of `updates`, `checkpoint`, `preset`.
+            whose settings then count instead of `updates`, `checkpoint`, `env_options`, `preset`.
         real_steps: budget of steps in reality; not for "zero_shot".
         model: preset of the model that is learned on the way.
         reality: makes environments to act and to judge in; true physics by default. Not for
@@ -84,7 +88,8 @@ def train_agent(
         MosimError: if the run folder is not empty or cannot be written.
     """
     if strategy != ZERO_SHOT:
-        _refuse({"updates": updates, "checkpoint": checkpoint, "preset": preset}, strategy)
+        fixed = {"checkpoint": checkpoint, "env_options": env_options or None}
+        _refuse({"updates": updates, "preset": preset, **fixed}, strategy)
         if real_steps is None:
             raise MosimError(
                 f'strategy="{_name(strategy)}" needs real_steps, such as real_steps=30_000.'
@@ -123,9 +128,8 @@ def train_agent(
     world: dict[str, Any] = {"dynamics": dynamics, "state_info": False}
     if checkpoint is not None:
         world["checkpoint"] = checkpoint
-    env = make_sb3_vec_env(
-        row.env_id, n_envs=settings.n_envs, seed=seed, horizon=settings.horizon, **world
-    )
+    trained_on = {"horizon": settings.horizon, **(env_options or {}), **world}
+    env = make_sb3_vec_env(row.env_id, n_envs=settings.n_envs, seed=seed, **trained_on)
     env.env_method("set_reset_source", settings.starts(TaskResets()))
     judges = Judges(row.env_id, world)
     make_run_folder(folder)
@@ -144,7 +148,7 @@ def train_agent(
         "updates": updates,
         "total_timesteps": total,
         "preset": asdict(settings),
-        **world,
+        **trained_on,
         "environment": environment_record(),
     }
     write_json(folder / "config.json", record)

@@ -23,6 +23,10 @@ from mosim_gym.rl.algorithms import Algorithm
 from mosim_gym.rl.presets import PRESETS, AgentPreset, preset_for
 from mosim_gym.rl.report import plot_curve, result_table
 from mosim_gym.rl.result import TrainResult
+from mosim_gym.tasks.mujoco import robot_of
+from mosim_gym.uncertainty.calibrate import calibrate
+from tests.uncertainty.fakes import TINY as DOUBT
+from tests.uncertainty.fakes import member, random_motion
 
 ENV_ID = "MoSim/reacher-easy-v0"
 TINY = AgentPreset(
@@ -68,6 +72,41 @@ def test_a_run_leaves_a_folder_that_tells_all(tmp_path: Path, algo: str) -> None
     observation = np.zeros((1, 6), dtype=np.float32)
     expected = result.agent.predict(observation, deterministic=True)[0]
     assert (loaded.predict(observation, deterministic=True)[0] == expected).all()
+
+
+def test_an_agent_trains_where_a_model_is_not_doubted(tmp_path: Path) -> None:
+    robot = robot_of("reacher", "easy")
+    data = random_motion(tmp_path / "data", robot)
+    model = calibrate(member(tmp_path / "model", robot), data, config=DOUBT, progress=False)
+    doubting = {"uncertainty": "truncate", "uncertainty_quantile": 1e-6}
+    result = train_agent(
+        ENV_ID,
+        out=tmp_path / "run",
+        checkpoint=str(model),
+        env_options=doubting,
+        preset=TINY,
+        curve_episodes=1,
+        final_episodes=1,
+        progress=False,
+    )
+    # All but the least of steps is beyond that quantile.
+    lengths = [info["l"] for info in result.agent.ep_info_buffer or ()]
+    assert lengths and np.mean(lengths) < 2
+    assert doubting.items() <= json.loads((tmp_path / "run" / "config.json").read_text()).items()
+
+
+def test_options_of_a_fixed_model_are_refused_where_it_is_learned_on_the_way(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(MosimError, match="env_options cannot be given with strategy=.on_policy"):
+        train_agent(
+            ENV_ID,
+            out=tmp_path / "run",
+            strategy="on_policy",
+            real_steps=9_000,
+            env_options={"uncertainty": "truncate"},
+        )
+    assert not (tmp_path / "run").exists()
 
 
 def test_training_in_true_physics_counts_its_steps_as_real(tmp_path: Path) -> None:
