@@ -70,7 +70,6 @@ PLAIN = AgentPreset(
 )
 COLUMNS = ("task", "arm", "seed", "budget")
 NAME = "sample_efficiency"
-JUDGEMENTS = 12
 #: Where reward is sparse, ten would be luck.
 EPISODES = 50
 
@@ -83,6 +82,7 @@ class Job:
     arm: str
     seed: int
     budget: int
+    judgements: int
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -165,7 +165,7 @@ def train(job: Job, folder: Path) -> None:
         dynamics=arm.dynamics,
         out=folder,
         seed=job.seed,
-        judgements=JUDGEMENTS,
+        judgements=job.judgements,
         curve_episodes=4,
         final_episodes=EPISODES,
         final_seed=1_000_000 + 1_000 * job.seed,
@@ -233,10 +233,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--judgements", type=int, default=12, help="Of the curve.")
     parser.add_argument("--budget", type=int, help="real steps; by default as listed above")
     options = parser.parse_args()
     jobs = [
-        Job(options.task, arm, seed, options.budget or ARMS[arm].real_steps)
+        Job(options.task, arm, seed, options.budget or ARMS[arm].real_steps, options.judgements)
         for seed in range(options.first_seed, options.first_seed + options.seeds)
         for arm in options.arm
     ]
