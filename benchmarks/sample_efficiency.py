@@ -55,8 +55,8 @@ ARMS = {
     "alone": Arm(100_000, "SAC alone", dynamics="mujoco"),
     "random": Arm(0, "random actions", dynamics="mujoco"),
 }
-#: SB3's settings and an update a step; as in all arms, the nets are those that the task's agent
-#: has, and the learning rate falls to 0 over the run.
+#: SB3's settings and an update a step; as in all arms, nets and discount are those that the task's
+#: agent has, and the learning rate falls to 0 over the run.
 PLAIN = AgentPreset(
     n_envs=1,
     horizon=1000,
@@ -156,8 +156,9 @@ def train(job: Job, folder: Path) -> None:
     how: dict[str, Any] = {"strategy": arm.strategy, "model": arm.model}
     if arm.strategy is None:
         updates = job.budget - PLAIN.learning_starts
-        nets = preset_for(job.task, Algorithm.SAC).net_arch
-        how = {"preset": dataclasses.replace(PLAIN, updates=updates, net_arch=nets)}
+        ours = preset_for(job.task, Algorithm.SAC)
+        same = {"net_arch": ours.net_arch, "gamma": ours.gamma}
+        how = {"preset": dataclasses.replace(PLAIN, updates=updates, **same)}
     else:
         how |= {"real_steps": job.budget, "resume": resume}
     train_agent(

@@ -164,7 +164,7 @@ _RUN: Mapping[str, Any] = {
     "net_arch": (256, 256),
     "updates": 60_000,
 }
-#: Walking is learned by smaller nets. Steps of an articulated walker cost hardly more for many rows.
+#: Walking is learned by smaller nets. An articulated walker's step costs hardly more for many rows.
 _WALK: Mapping[str, Any] = {
     **_RUN,
     "net_arch": (128, 128),
