@@ -213,7 +213,7 @@ def report(rows: Sequence[dict[str, Any]], task: str) -> None:
         points = min(len(curve) for curve in curves)
         every = np.stack([curve[:points] for curve in curves])
         steps, returns = every[..., 0].mean(0), every[..., 1]
-        label = f"{ARMS[arm].label}, {budget:,} ({len(curves)} seeds)"
+        label = f"{ARMS[arm].label}, {budget:,} (seeds: {len(curves)})"
         axes.plot(steps, returns.mean(0), "o-", ms=3, color=f"C{k}", label=label)
         if len(curves) > 1:
             band = bootstrap((returns,), np.mean, axis=0, method="percentile", rng=0)
