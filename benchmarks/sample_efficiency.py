@@ -3,9 +3,8 @@
 Arms: ``on_policy`` with an articulated model (told the geometry), with a network (told where the
 body can touch the floor) and with true physics in place of the model; the paper's ``few_shot``
 schedule; plain SAC in true physics with an update a step; and random actions. Returns are of whole
-episodes of true physics without noise, judged on the way; they cost no step of the budget. Goes on
-where it stopped: finished runs are in the CSV and are not done again, an unfinished one of a
-strategy is gone on with from its last round.
+episodes of true physics without noise, judged on the way; they cost no step of the budget. Runs
+that are in the CSV are not done again, an unfinished one goes on from its last round or judgement.
 
 Run: python benchmarks/sample_efficiency.py [--arm articulated ...] [--seeds 3] [--budget 7000]
 """
@@ -160,11 +159,12 @@ def train(job: Job, folder: Path) -> None:
         same = {"net_arch": ours.net_arch, "gamma": ours.gamma}
         how = {"preset": dataclasses.replace(PLAIN, updates=updates, **same)}
     else:
-        how |= {"real_steps": job.budget, "resume": resume}
+        how["real_steps"] = job.budget
     train_agent(
         f"MoSim/{job.task}-v0",
         dynamics=arm.dynamics,
         out=folder,
+        resume=resume,
         seed=job.seed,
         judgements=job.judgements,
         curve_episodes=4,

@@ -32,9 +32,7 @@ def train(
     model: Annotated[
         str | None, typer.Option(help="Preset of the model they learn, such as articulated.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option(help="Go on with the unfinished run in --out (not zero_shot).")
-    ] = False,
+    resume: Annotated[bool, typer.Option(help="Go on with the unfinished run in --out.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads torch computes with.")] = 1,
     seed: Seed = 0,
     quiet: Quiet = False,

@@ -61,6 +61,7 @@ class JudgeCallback(BaseCallback):
         real_steps: how many there are so far.
         curve: judgements so far; new ones are added.
         since: when the run began, by `time.perf_counter`.
+        save: called after each judgement, when all else is written.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class JudgeCallback(BaseCallback):
         real_steps: Callable[[], int],
         curve: list[CurvePoint],
         since: float,
+        save: Callable[[], None] | None = None,
     ) -> None:
         """See the class."""
         super().__init__()
@@ -81,6 +83,7 @@ class JudgeCallback(BaseCallback):
         self._judge = judge
         self._next = every * (1 + len(curve))
         self._since = since
+        self._save = save
 
     def _on_step(self) -> bool:
         if self.updates >= self._next:
@@ -119,6 +122,8 @@ class JudgeCallback(BaseCallback):
         self.logger.record("eval_real/mean_return", point.return_real)
         self.logger.record("eval_model/mean_return", point.return_model)
         self.logger.dump(self.model.num_timesteps)
+        if self._save is not None:
+            self._save()
         return point
 
 

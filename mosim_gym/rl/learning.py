@@ -46,6 +46,7 @@ def learn_and_judge(
     callbacks: Sequence[BaseCallback] = (),
     curve: list[CurvePoint] | None = None,
     rounds: Sequence[Round] = (),
+    save: Callable[[], None] | None = None,
 ) -> TrainResult:
     """Let an agent learn in the environment it was made with, judge it, write what it led to.
 
@@ -66,6 +67,7 @@ def learn_and_judge(
         callbacks: further ones, called first.
         curve: judgements so far, of an agent that goes on; new ones are added.
         rounds: of real steps so far, to show.
+        save: called after each judgement of the curve.
     """
     curve = [] if curve is None else curve
     judge = JudgeCallback(
@@ -75,6 +77,7 @@ def learn_and_judge(
         real_steps,
         curve,
         since,
+        save,
     )
     called: list[Any] = [*callbacks, judge]
     if label is not None:

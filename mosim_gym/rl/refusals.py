@@ -1,4 +1,4 @@
-"""What is wrong with a run of few real steps, before it takes any."""
+"""What is wrong with a run, before it takes any step."""
 
 from __future__ import annotations
 
@@ -94,8 +94,11 @@ def check_same_run(folder: Path, settings: dict[str, Any]) -> None:
     there = json.loads((folder / CONFIG).read_text())
     there.pop(_BESIDES, None)
     # What a run that began before there was such a setting did without saying so.
-    strategy = there["strategy"] = {**_defaults(Strategy), **there["strategy"]}
-    strategy["agent"] = {**_defaults(AgentPreset), **strategy["agent"]}
+    if "strategy" in there:
+        strategy = there["strategy"] = {**_defaults(Strategy), **there["strategy"]}
+        strategy["agent"] = {**_defaults(AgentPreset), **strategy["agent"]}
+    else:
+        there["preset"] = {**_defaults(AgentPreset), **there.get("preset", {})}
     now = {name: value for name, value in settings.items() if name != _BESIDES}
     differ = differences("", there, now)
     if differ:

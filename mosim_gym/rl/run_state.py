@@ -12,20 +12,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from mosim_gym.errors import CheckpointError
 from mosim_gym.fit.resume import read_state, write_state
+from mosim_gym.rl.agent_state import agent_state, end_running_episodes, restore_agent
 from mosim_gym.rl.callbacks import CurvePoint
 from mosim_gym.rl.growing_model import GrowingModel
 from mosim_gym.rl.mixed_buffer import MixedReplayBuffer, RealReplayBuffer
 from mosim_gym.rl.reality import Reality
 from mosim_gym.rl.result import Round
-
-_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
 class RunState:
@@ -51,30 +47,16 @@ class RunState:
         """Write where a run stands; what was there before is replaced as a whole."""
         buffer = agent.replay_buffer
         assert isinstance(buffer, MixedReplayBuffer)
-        filled = buffer.buffer_size if buffer.full else buffer.pos
         real = self.file.with_name(f"real-{reality.steps}.npz")
         buffer.real.save(real)
-        name, keys, *rest = np.random.get_state(legacy=True)
         state = {
-            "agent": {
-                "parameters": agent.get_parameters(),
-                "log_ent_coef": getattr(agent, "log_ent_coef", None),
-                "num_timesteps": agent.num_timesteps,
-                "updates": agent._n_updates,
-            },
-            "imagined": {
-                "pos": buffer.pos,
-                "full": buffer.full,
-                "arrays": {key: torch.from_numpy(getattr(buffer, key)[:filled]) for key in _ARRAYS},
-            },
+            "agent": agent_state(agent),
             "real": real.name,
             "reality": {"steps": reality.steps, "returns": list(reality.returns)},
             "action_delay": action_delay,
             "model": None if model is None else model.refit.state(),
             "rounds": [asdict(item) for item in rounds],
             "curve": [asdict(point) for point in curve],
-            "torch": torch.get_rng_state(),
-            "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
         }
         write_state(self.file, state)
         for older in self.file.parent.glob("real-*.npz"):
@@ -125,7 +107,7 @@ class Past:
             Control steps that actions take to arrive.
         """
         seen.load(self._folder / self._state["real"])
-        _cut(seen)
+        end_running_episodes(seen)
         self._more = reality.go_on(**self._state["reality"])
         return int(self._state["action_delay"])
 
@@ -137,27 +119,4 @@ class Past:
 
     def restore_agent(self, agent: OffPolicyAlgorithm) -> None:
         """Let a new agent go on as the one that was written, its imagined transitions included."""
-        state = self._state
-        there = state["agent"]
-        agent.set_parameters(there["parameters"])
-        if there["log_ent_coef"] is not None:
-            with torch.no_grad():
-                agent.log_ent_coef.copy_(there["log_ent_coef"])  # type: ignore[attr-defined]
-        agent.num_timesteps, agent._n_updates = there["num_timesteps"], there["updates"]
-        buffer = agent.replay_buffer
-        assert isinstance(buffer, MixedReplayBuffer)
-        imagined = state["imagined"]
-        for key, value in imagined["arrays"].items():
-            getattr(buffer, key)[: len(value)] = value.numpy()
-        buffer.pos, buffer.full = imagined["pos"], imagined["full"]
-        _cut(buffer)
-        torch.set_rng_state(state["torch"])
-        name, keys, *rest = state["numpy"]
-        np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
-
-
-def _cut(buffer: ReplayBuffer) -> None:
-    """End the episodes that were running: what comes next begins anew."""
-    if buffer.size():
-        last = (buffer.pos - 1) % buffer.buffer_size
-        buffer.timeouts[last] = np.where(buffer.dones[last] > 0, buffer.timeouts[last], 1)
+        restore_agent(agent, self._state["agent"])

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-from stable_baselines3.common.preprocessing import get_action_dim
 
-from mosim_gym.envs.resets import TaskResets
-from mosim_gym.envs.sb3 import make_sb3_vec_env
 from mosim_gym.errors import MosimError
-from mosim_gym.files import write_json
 from mosim_gym.fit.recipe import Preset
-from mosim_gym.registration import find_env
-from mosim_gym.rl.algorithms import find_algorithm
 from mosim_gym.rl.few_steps import train_in_rounds
-from mosim_gym.rl.learning import Judges, learn_and_judge, make_run_folder
-from mosim_gym.rl.presets import AgentPreset, preset_for
+from mosim_gym.rl.presets import AgentPreset
 from mosim_gym.rl.result import TrainResult
 from mosim_gym.rl.strategies import ZERO_SHOT, Strategy
-from mosim_gym.versions import environment_record
+from mosim_gym.rl.zero_shot import train_in_model
 
 
 def train_agent(
@@ -57,7 +48,8 @@ def train_agent(
         algo: "sac", "tqc" or "td3".
         out: run folder, by default ``runs/<task>-<algo>-<dynamics>-seed<seed>``; must be new or
             empty, unless resumed.
-        resume: go on with the unfinished run in the folder; not for "zero_shot".
+        resume: go on with the unfinished run in the folder, if there is one, from its last
+            judgement ("zero_shot") or round. Episodes begin anew; updates of one step are lost.
         updates: gradient updates; the preset's by default.
         seed: of agent and environment.
         dynamics: what to train on, "learned" or "mujoco".
@@ -113,59 +105,25 @@ def train_agent(
             threads=threads,
             progress=progress,
         )
-    began = time.perf_counter()
-    few = {"real_steps": real_steps, "model": model, "resume": resume or None, "reality": reality}
+    few = {"real_steps": real_steps, "model": model, "reality": reality}
     _refuse(few | {"action_delay": None if action_delay == 0 else "found out"}, strategy)
-    row = find_env(env_id)
-    algorithm = find_algorithm(algo)
-    settings = preset or preset_for(row.name, algorithm)
-    updates = settings.updates if updates is None else updates
-    for what, count in (("updates", updates), ("final_episodes", final_episodes)):
-        if count < 1:
-            raise MosimError(f"{what} is {count}; expected 1 or more.")
-    name = f"{row.domain}-{row.task}-{algorithm}-{dynamics}-seed{seed}"
-    folder = Path("runs") / name if out is None else Path(out)
-    world: dict[str, Any] = {"dynamics": dynamics, "state_info": False}
-    if checkpoint is not None:
-        world["checkpoint"] = checkpoint
-    trained_on = {"horizon": settings.horizon, **(env_options or {}), **world}
-    env = make_sb3_vec_env(row.env_id, n_envs=settings.n_envs, seed=seed, **trained_on)
-    env.env_method("set_reset_source", settings.starts(TaskResets()))
-    judges = Judges(row.env_id, world)
-    make_run_folder(folder)
-    agent = algorithm.sb3_class(
-        "MlpPolicy",
-        env,
+    return train_in_model(
+        env_id,
+        algo,
+        out=out,
+        resume=resume,
+        updates=updates,
         seed=seed,
-        tensorboard_log=str(folder / "tensorboard"),
-        **settings.sb3_arguments(algorithm, get_action_dim(env.action_space)),
-    )
-    total = settings.total_timesteps(updates)
-    record = {
-        "env_id": row.env_id,
-        "algorithm": algorithm.value,
-        "seed": seed,
-        "updates": updates,
-        "total_timesteps": total,
-        "preset": asdict(settings),
-        **trained_on,
-        "environment": environment_record(),
-    }
-    write_json(folder / "config.json", record)
-    return learn_and_judge(
-        agent,
-        env,
-        judges,
-        folder,
-        total=total,
-        every=max(1, updates // max(1, judgements)),
-        real_steps=lambda: agent.num_timesteps if dynamics == "mujoco" else 0,
-        separate=False,
+        dynamics=dynamics,
+        checkpoint=checkpoint,
+        env_options=env_options,
+        preset=preset,
+        judgements=judgements,
         curve_episodes=curve_episodes,
-        final=(final_episodes, final_seed),
+        final_episodes=final_episodes,
+        final_seed=final_seed,
         threads=threads,
-        label=f"{algorithm.value.upper()} {name}" if progress else None,
-        since=began,
+        progress=progress,
     )
 
 

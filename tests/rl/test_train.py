@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from mosim_gym import train_agent
 from mosim_gym.envs.sb3 import MosimVecEnv, make_sb3_vec_env
 from mosim_gym.errors import MosimError
-from mosim_gym.rl import learning, train
+from mosim_gym.rl import learning, zero_shot
 from mosim_gym.rl.algorithms import Algorithm
 from mosim_gym.rl.presets import PRESETS, AgentPreset, preset_for
 from mosim_gym.rl.report import plot_curve, result_table
@@ -34,11 +34,18 @@ TINY = AgentPreset(
 )
 
 
-def run(out: Path, algo: str = "sac", dynamics: str = "learned", seed: int = 3) -> TrainResult:
+def run(
+    out: Path,
+    algo: str = "sac",
+    dynamics: str = "learned",
+    seed: int = 3,
+    resume: bool = False,
+) -> TrainResult:
     return train_agent(
         ENV_ID,
         algo,
         out=out,
+        resume=resume,
         seed=seed,
         dynamics=dynamics,
         preset=TINY,
@@ -147,6 +154,41 @@ def test_ctrl_c_keeps_the_agent_and_says_so(
     assert SAC.load(tmp_path / "run" / "agent.zip").num_timesteps == result.steps == 120
 
 
+def test_a_run_that_broke_off_goes_on_from_its_last_judgement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Break(BaseCallback):
+        def _on_step(self) -> bool:
+            if self.model._n_updates >= 14:
+                raise RuntimeError("the machine failed")
+            return True
+
+    learn = SAC.learn
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            SAC,
+            "learn",
+            lambda self, total, callback, log_interval, reset_num_timesteps: learn(
+                self, total, [*callback, Break()], log_interval
+            ),
+        )
+        with pytest.raises(RuntimeError, match="the machine failed"):
+            run(tmp_path / "run", resume=True)
+    with pytest.raises(MosimError, match="run folder .* is not empty"):
+        run(tmp_path / "run")
+    with pytest.raises(MosimError, match=r"other settings: seed \(there 3, now 4\)"):
+        run(tmp_path / "run", seed=4, resume=True)
+    result = run(tmp_path / "run", resume=True)
+    assert result.steps == TINY.total_timesteps(20)
+    # Judged after 10 updates, when 2 more were due, which were lost.
+    assert result.updates == 18
+    assert [point.updates for point in result.curve] == [10, 18]
+    assert result.curve[1].seconds > result.curve[0].seconds
+    assert not (tmp_path / "run" / "state.safetensors").exists()
+    with pytest.raises(MosimError, match="is finished; give another --out"):
+        run(tmp_path / "run", resume=True)
+
+
 def test_bad_input_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     full = tmp_path / "full"
     full.mkdir()
@@ -195,17 +237,22 @@ def test_rows_start_anywhere_if_the_preset_says_so_and_judgements_do_not(
 ) -> None:
     seen = []
 
+    class Seen(Exception):
+        pass
+
     def learn(agent: SAC, env: VecEnv, judges: learning.Judges, *_: object, **__: object) -> None:
         env.reset()
         for face in (env, make_sb3_vec_env(judges.env_id, 64, **judges.world)):
             face.reset()
             seen.append(cast(MosimVecEnv, face.unwrapped).world.engine.state()["qvel"])
+        raise Seen
 
-    monkeypatch.setattr(train, "learn_and_judge", learn)
+    monkeypatch.setattr(zero_shot, "learn_and_judge", learn)
     preset = dataclasses.replace(TINY, n_envs=64, wide_starts=share, wide_speed=3.0)
     out = tmp_path / "run"
     task = "MoSim/pendulum-swingup-v0"
-    train_agent(task, out=out, preset=preset, dynamics=dynamics, progress=False)
+    with pytest.raises(Seen):
+        train_agent(task, out=out, preset=preset, dynamics=dynamics, progress=False)
     moving = seen[0][:, 0] != 0  # the task's own starts are at rest
     assert fewest <= moving.sum() <= most and (np.abs(seen[0]) <= 3).all()
     assert not seen[1].any()
