@@ -209,10 +209,9 @@ def report(rows: Sequence[dict[str, Any]], task: str) -> None:
             for row in rows
             if (row["task"], row["arm"], int(row["budget"])) == (task, arm, budget)
         ]
-        # The k-th judgements of all seeds come after as many updates, and real steps.
-        points = min(len(curve) for curve in curves)
-        every = np.stack([curve[:points] for curve in curves])
-        steps, returns = every[..., 0].mean(0), every[..., 1]
+        # Judged after about as many real steps, or some more often than others.
+        steps = min(curves, key=len)[:, 0]
+        returns = np.stack([np.interp(steps, *curve.T) for curve in curves])
         label = f"{ARMS[arm].label}, {budget:,} (seeds: {len(curves)})"
         axes.plot(steps, returns.mean(0), "o-", ms=3, color=f"C{k}", label=label)
         if len(curves) > 1:

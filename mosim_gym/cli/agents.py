@@ -63,6 +63,7 @@ def train(
         plot_curve(result.curve, result.folder / "curve.png", title)
     print(f"\n{result_table(result, title)}\nWritten to {result.folder}")
     if result.interrupted:
+        print(f"The same command with --resume --out {result.folder} goes on.")
         raise typer.Exit(130)
 
 

@@ -13,6 +13,11 @@ import torch
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+#: File in the folder of an unfinished run.
+STATE = "state.safetensors"
+#: What comes after a break starts from other draws than what came before.
+_SEED_STRIDE = 1_000_003
+_PARTS = ("parameters", "log_ent_coef", "num_timesteps", "updates", "buffer", "torch", "numpy")
 _ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
@@ -30,11 +35,25 @@ def agent_state(agent: OffPolicyAlgorithm) -> dict[str, Any]:
         "buffer": {
             "pos": buffer.pos,
             "full": buffer.full,
-            "arrays": {key: torch.from_numpy(getattr(buffer, key)[:filled]) for key in _ARRAYS},
+            "arrays": {
+                key: torch.from_numpy(getattr(buffer, key)[:filled])
+                for key in _ARRAYS
+                if hasattr(buffer, key)
+            },
         },
         "torch": torch.get_rng_state(),
         "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
     }
+
+
+def seed_after(seed: int, judgements: int) -> int:
+    """Seed of the environment of a run that goes on after so many judgements or rounds."""
+    return (seed + _SEED_STRIDE * judgements) % 2**32
+
+
+def require_whole(state: dict[str, Any]) -> dict[str, Any]:
+    """The state that was given; KeyError if it is of a version that wrote something else."""
+    return {part: state[part] for part in _PARTS}
 
 
 @torch.no_grad()

@@ -81,9 +81,12 @@ class JudgeCallback(BaseCallback):
         self.every = every
         self.curve = curve
         self._judge = judge
-        self._next = every * (1 + len(curve))
+        self._next = every
         self._since = since
         self._save = save
+
+    def _on_training_start(self) -> None:
+        self._next = self.every * (1 + self.updates // self.every)
 
     def _on_step(self) -> bool:
         if self.updates >= self._next:
@@ -146,7 +149,9 @@ class ProgressCallback(BaseCallback):
         self._bar: tqdm[None] | None = None
 
     def _on_training_start(self) -> None:
-        self._bar = tqdm(total=self._total, desc=self._label, unit="step", unit_scale=True)
+        done = self.model.num_timesteps
+        total, label = self._total, self._label
+        self._bar = tqdm(total=total, initial=done, desc=label, unit="step", unit_scale=True)
 
     def _on_step(self) -> bool:
         assert self._bar is not None

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import gymnasium as gym
-from stable_baselines3.common.vec_env import VecEnv
 
 from mosim_gym.data.delay import find_action_delay
 from mosim_gym.envs.learned import LearnedEngine
@@ -22,6 +21,7 @@ from mosim_gym.envs.sb3 import MosimVecEnv, make_sb3_vec_env
 from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
 from mosim_gym.fit.recipe import Preset
+from mosim_gym.rl.agent_state import seed_after
 from mosim_gym.rl.growing_model import GrowingModel
 from mosim_gym.rl.imagination import make_agent, starts
 from mosim_gym.rl.learning import Judges, learn_and_judge, make_run_folder
@@ -34,9 +34,6 @@ from mosim_gym.rl.rounds import Rounds
 from mosim_gym.rl.run_state import RunState
 from mosim_gym.rl.strategies import Strategy
 from mosim_gym.threads import torch_threads
-
-#: Imagined rows of a run that goes on start from other draws than before.
-_SEED_STRIDE = 1_000_003
 
 
 def train_in_rounds(
@@ -131,9 +128,15 @@ def train_in_rounds(
             world["checkpoint"] = str(growing.path)
         rounds, curve = ([], []) if past is None else (past.rounds, past.curve)
         since = began - (0.0 if past is None else past.seconds)
-        imagined = _imagine(plan, world, len(rounds))
+        imagined = make_sb3_vec_env(
+            plan.row.env_id,
+            n_envs=plan.turns.agent.n_envs,
+            horizon=plan.turns.agent.horizon,
+            **world,
+        )
         imagined.env_method("set_reset_source", starts(plan.turns, seen))
         agent = make_agent(plan.algorithm, imagined, plan.turns, seen, seed, folder)
+        imagined.seed(seed_after(seed, len(rounds)))  # SB3 seeded it with the agent
         if past is not None:
             past.restore_agent(agent)
         if growing is not None:
@@ -227,14 +230,3 @@ def _first_steps(plan: Plan, real: Reality, seen: RealReplayBuffer, progress: bo
     if progress:
         print(f"Actions arrive {delay} control steps after they are chosen.")
     return delay
-
-
-def _imagine(plan: Plan, world: dict[str, Any], rounds: int) -> VecEnv:
-    """The environment that is imagined in; of a run that goes on with other draws than before."""
-    return make_sb3_vec_env(
-        plan.row.env_id,
-        n_envs=plan.turns.agent.n_envs,
-        seed=plan.seed + _SEED_STRIDE * rounds,
-        horizon=plan.turns.agent.horizon,
-        **world,
-    )

@@ -16,7 +16,13 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from mosim_gym.errors import CheckpointError
 from mosim_gym.fit.resume import read_state, write_state
-from mosim_gym.rl.agent_state import agent_state, end_running_episodes, restore_agent
+from mosim_gym.rl.agent_state import (
+    STATE,
+    agent_state,
+    end_running_episodes,
+    require_whole,
+    restore_agent,
+)
 from mosim_gym.rl.callbacks import CurvePoint
 from mosim_gym.rl.growing_model import GrowingModel
 from mosim_gym.rl.mixed_buffer import MixedReplayBuffer, RealReplayBuffer
@@ -33,7 +39,7 @@ class RunState:
 
     def __init__(self, folder: Path) -> None:
         """See the class."""
-        self.file = folder / "state.safetensors"
+        self.file = folder / STATE
 
     def write(
         self,
@@ -73,8 +79,8 @@ class RunState:
             return Past(self.file.parent, read_state(self.file))
         except (CheckpointError, KeyError, TypeError) as error:
             raise CheckpointError(
-                f"{self.file} is not the state of an unfinished run: {error!r}. What was recorded "
-                f"is in {self.file.parent / 'real'}; start afresh with another --out."
+                f"{self.file} is damaged, or of another version, and cannot be gone on from. What "
+                f"was recorded is in {self.file.parent / 'real'}; start afresh with another --out."
             ) from error
 
     def remove(self) -> None:
@@ -95,6 +101,7 @@ class Past:
     def __init__(self, folder: Path, state: dict[str, Any]) -> None:
         """See the class."""
         self._folder, self._state, self._more = folder, state, False
+        self._agent = require_whole(state["agent"])
         self.rounds = [Round(**row) for row in state["rounds"]]
         self.curve = [CurvePoint(**point) for point in state["curve"]]
         ends = [row.seconds for row in self.rounds] + [point.seconds for point in self.curve]
@@ -119,4 +126,4 @@ class Past:
 
     def restore_agent(self, agent: OffPolicyAlgorithm) -> None:
         """Let a new agent go on as the one that was written, its imagined transitions included."""
-        restore_agent(agent, self._state["agent"])
+        restore_agent(agent, self._agent)

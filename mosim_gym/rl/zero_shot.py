@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,13 @@ from mosim_gym.errors import CheckpointError, MosimError
 from mosim_gym.files import write_json
 from mosim_gym.fit.resume import read_state, write_state
 from mosim_gym.registration import find_env
-from mosim_gym.rl.agent_state import agent_state, restore_agent
+from mosim_gym.rl.agent_state import (
+    STATE,
+    agent_state,
+    require_whole,
+    restore_agent,
+    seed_after,
+)
 from mosim_gym.rl.algorithms import find_algorithm
 from mosim_gym.rl.callbacks import CurvePoint
 from mosim_gym.rl.learning import Judges, learn_and_judge, make_run_folder
@@ -25,8 +32,8 @@ from mosim_gym.rl.refusals import CONFIG, check_same_run
 from mosim_gym.rl.result import TrainResult
 from mosim_gym.versions import environment_record
 
-#: Rows of a run that goes on start from other draws than before.
-_SEED_STRIDE = 1_000_003
+#: Of `env_options`; all else has its own argument or would make what is judged another task.
+OPTIONS = ("uncertainty", "uncertainty_quantile", "uncertainty_score", "compile")
 
 
 def train_in_model(
@@ -66,7 +73,7 @@ def train_in_model(
     world: dict[str, Any] = {"dynamics": dynamics, "state_info": False}
     if checkpoint is not None:
         world["checkpoint"] = checkpoint
-    trained_on = {"horizon": settings.horizon, **(env_options or {}), **world}
+    options = _checked(env_options)
     total = settings.total_timesteps(updates)
     record = {
         "env_id": row.env_id,
@@ -75,21 +82,25 @@ def train_in_model(
         "updates": updates,
         "total_timesteps": total,
         "preset": asdict(settings),
-        **trained_on,
+        "env_options": options,
+        **world,
         "environment": environment_record(),
     }
-    file = folder / "state.safetensors"
-    past = None
-    if resume and (folder / CONFIG).exists():
+    file = folder / STATE
+    goes_on = resume and (folder / CONFIG).exists()
+    past: dict[str, Any] | None = None
+    curve: list[CurvePoint] = []
+    if goes_on:
         check_same_run(folder, record)
-        past = _read(file) if file.exists() else None
-    curve = [] if past is None else [CurvePoint(**point) for point in past["curve"]]
-    # Judgements are of a world of their own, in whole episodes.
+        past, curve = _read(folder)
+        if progress:
+            done = f"{curve[-1].updates:,} of {updates:,} updates" if curve else "nothing: anew"
+            print(f"Goes on in {folder} from {done}.")
     env = make_sb3_vec_env(
-        row.env_id, n_envs=settings.n_envs, seed=seed + _SEED_STRIDE * len(curve), **trained_on
+        row.env_id, n_envs=settings.n_envs, horizon=settings.horizon, **options, **world
     )
     env.env_method("set_reset_source", settings.starts(TaskResets()))
-    if not (resume and (folder / CONFIG).exists()):
+    if not goes_on:
         make_run_folder(folder)
         write_json(folder / CONFIG, record)
     agent = algorithm.sb3_class(
@@ -100,7 +111,18 @@ def train_in_model(
         **settings.sb3_arguments(algorithm, get_action_dim(env.action_space)),
     )
     if past is not None:
-        restore_agent(agent, past["agent"])
+        restore_agent(agent, past)
+        env.seed(seed_after(seed, len(curve)))  # SB3 seeded it with the agent
+
+    def save() -> None:
+        try:
+            write_state(
+                file, {"agent": agent_state(agent), "curve": [asdict(point) for point in curve]}
+            )
+        except CheckpointError as error:
+            # Training is worth more than that it could go on.
+            warnings.warn(f"If this run breaks off, it begins anew. {error}", stacklevel=2)
+
     result = learn_and_judge(
         agent,
         env,
@@ -116,21 +138,44 @@ def train_in_model(
         label=f"{algorithm.value.upper()} {name}" if progress else None,
         since=began - (curve[-1].seconds if curve else 0.0),
         curve=curve,
-        save=lambda: write_state(
-            file, {"agent": agent_state(agent), "curve": [asdict(point) for point in curve]}
-        ),
+        save=save,
     )
     if not result.interrupted:
         file.unlink(missing_ok=True)
     return result
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _checked(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        raise MosimError(
+            f'env_options is {given!r}; expected a mapping, such as {{"uncertainty": "truncate"}}.'
+        )
+    options = dict(given or {})
+    others = [name for name in options if name not in OPTIONS]
+    if others:
+        raise MosimError(
+            f"env_options has {', '.join(map(repr, others))}; expected some of "
+            f"{', '.join(OPTIONS)}. Dynamics, checkpoint and seed are arguments of their own; "
+            "horizon and n_envs are the preset's."
+        )
+    return options
+
+
+def _read(folder: Path) -> tuple[dict[str, Any] | None, list[CurvePoint]]:
+    """The agent and the curve of an unfinished run; ``None`` and no curve before the first."""
+    file = folder / STATE
+    if not file.exists():
+        if (folder / "curve.csv").exists():
+            raise MosimError(
+                f"The run in {folder} left no {STATE} to go on from; start afresh with another "
+                "--out."
+            )
+        return None, []
     try:
         state = read_state(file)
-        return {"agent": state["agent"], "curve": state["curve"]}
+        return require_whole(state["agent"]), [CurvePoint(**point) for point in state["curve"]]
     except (CheckpointError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"{file} is not the state of an unfinished run: {error!r}. Start afresh with another "
-            "--out."
+            f"{file} is damaged, or of another version, and cannot be gone on from; start afresh "
+            "with another --out."
         ) from error
