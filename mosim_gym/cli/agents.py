@@ -20,6 +20,9 @@ def train(
     ] = None,
     dynamics: Annotated[str, typer.Option(help="Train on: learned or mujoco.")] = "learned",
     checkpoint: CheckpointOption = None,
+    resets: Annotated[
+        Path | None, typer.Option(help="Start from a dataset's or saved replay buffer's states.")
+    ] = None,
     uncertainty: Annotated[
         str | None, typer.Option(help="Of a calibrated model: truncate, penalty or member.")
     ] = None,
@@ -41,6 +44,7 @@ def train(
     from mosim_gym.rl.report import plot_curve, result_table
     from mosim_gym.rl.train import train_agent
 
+    given = {"resets": resets, "uncertainty": uncertainty}
     result = train_agent(
         env_id,
         algo,
@@ -50,7 +54,7 @@ def train(
         seed=seed,
         dynamics=dynamics,
         checkpoint=checkpoint,
-        env_options=None if uncertainty is None else {"uncertainty": uncertainty},
+        env_options={name: value for name, value in given.items() if value is not None},
         strategy=strategy,
         real_steps=real_steps,
         model=model,

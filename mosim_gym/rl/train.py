@@ -54,9 +54,9 @@ def train_agent(
         seed: of agent and environment.
         dynamics: what to train on, "learned" or "mujoco".
         checkpoint: the model; the task's own by default.
-        env_options: of the environment trained on: ``uncertainty`` with its ``_quantile`` and
-            ``_score``, and ``compile`` (`mosim_gym.envs.options.WorldOptions`). The agent is judged
-            in the model without them.
+        env_options: of the environment trained on (`mosim_gym.envs.options.WorldOptions`): the
+            dataset or replay buffer that its episodes start from, ``resets``; ``uncertainty`` with
+            its ``_quantile`` and ``_score``; ``compile``. The agent is judged without them.
         preset: settings; by default those of the algorithm, as the task wants them.
         strategy: "zero_shot", in a model as it is; "few_shot" or "on_policy" with few real steps
             and a model that is learned on the way, see `mosim_gym.rl.few_steps.train_in_rounds`,
@@ -80,7 +80,10 @@ def train_agent(
         MosimError: if the run folder is not empty or cannot be written.
     """
     if strategy != ZERO_SHOT:
-        fixed = {"checkpoint": checkpoint, "env_options (--uncertainty)": env_options or None}
+        fixed = {
+            "checkpoint": checkpoint,
+            "env_options (--resets, --uncertainty)": env_options or None,
+        }
         _refuse({"updates": updates, "preset": preset, **fixed}, strategy)
         if real_steps is None:
             raise MosimError(

@@ -11,7 +11,7 @@ from typing import Any
 
 from stable_baselines3.common.preprocessing import get_action_dim
 
-from mosim_gym.envs.resets import TaskResets
+from mosim_gym.envs.resets import TaskResets, open_resets
 from mosim_gym.envs.sb3 import make_sb3_vec_env
 from mosim_gym.errors import CheckpointError, MosimError
 from mosim_gym.files import write_json
@@ -33,7 +33,7 @@ from mosim_gym.rl.result import TrainResult
 from mosim_gym.versions import environment_record
 
 #: Of `env_options`; all else has its own argument or would make what is judged another task.
-OPTIONS = ("uncertainty", "uncertainty_quantile", "uncertainty_score", "compile")
+OPTIONS = ("resets", "uncertainty", "uncertainty_quantile", "uncertainty_score", "compile")
 
 
 def train_in_model(
@@ -99,7 +99,9 @@ def train_in_model(
     env = make_sb3_vec_env(
         row.env_id, n_envs=settings.n_envs, horizon=settings.horizon, **options, **world
     )
-    env.env_method("set_reset_source", settings.starts(TaskResets()))
+    resets = options.get("resets")
+    starts = TaskResets() if resets is None else open_resets(resets)
+    env.env_method("set_reset_source", settings.starts(starts))
     if not goes_on:
         make_run_folder(folder)
         write_json(folder / CONFIG, record)
@@ -151,6 +153,8 @@ def _checked(given: Mapping[str, Any] | None) -> dict[str, Any]:
             f'env_options is {given!r}; expected a mapping, such as {{"uncertainty": "truncate"}}.'
         )
     options = dict(given or {})
+    if isinstance(options.get("resets"), Path):
+        options["resets"] = str(options["resets"])
     others = [name for name in options if name not in OPTIONS]
     if others:
         raise MosimError(

@@ -92,11 +92,11 @@ def test_a_run_leaves_a_folder_that_tells_all(tmp_path: Path, algo: str) -> None
     assert (loaded.predict(observation, deterministic=True)[0] == expected).all()
 
 
-def test_an_agent_trains_where_a_model_is_not_doubted(tmp_path: Path) -> None:
+def test_an_agent_trains_where_data_was_and_a_model_is_not_doubted(tmp_path: Path) -> None:
     robot = robot_of("reacher", "easy")
     data = random_motion(tmp_path / "data", robot)
     model = calibrate(member(tmp_path / "model", robot), data, config=DOUBT, progress=False)
-    doubting = {"uncertainty": "truncate", "uncertainty_quantile": 1e-6}
+    doubting = {"uncertainty": "truncate", "uncertainty_quantile": 1e-6, "resets": str(data.path)}
     result = train_agent(
         ENV_ID,
         out=tmp_path / "run",
@@ -110,6 +110,9 @@ def test_an_agent_trains_where_a_model_is_not_doubted(tmp_path: Path) -> None:
     # All but the least of steps is beyond that quantile.
     lengths = [info["l"] for info in result.agent.ep_info_buffer or ()]
     assert lengths and np.mean(lengths) < 2
+    # Where the data was: joints are at speeds there, and at rest where the task starts.
+    buffer = result.agent.replay_buffer
+    assert buffer is not None and abs(buffer.observations[: buffer.pos, :, 4:]).mean() > 0.3
     assert json.loads((tmp_path / "run" / "config.json").read_text())["env_options"] == doubting
 
 
@@ -241,7 +244,7 @@ def test_a_state_that_is_damaged_or_missing_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "run", resume=True)
 
 
-@pytest.mark.parametrize("options", [{"horizon": 5}, {"resets": "data"}, "truncate"])
+@pytest.mark.parametrize("options", [{"horizon": 5}, {"obs_order": "dict"}, "truncate"])
 def test_options_that_are_arguments_of_their_own_are_refused(tmp_path: Path, options: Any) -> None:
     with pytest.raises(MosimError, match="env_options .*; expected"):
         train_agent(ENV_ID, out=tmp_path / "run", env_options=options)
