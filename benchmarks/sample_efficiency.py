@@ -193,7 +193,7 @@ def report(rows: Sequence[dict[str, Any]], task: str) -> None:
     """
     from scipy.stats import bootstrap
 
-    figure = new_figure(width=9)
+    figure = new_figure(9, 4.5)
     axes = figure.subplots()
     cases = sorted({(row["arm"], int(row["budget"])) for row in rows if row["task"] == task})
     for k, (arm, budget) in enumerate(cases):
@@ -221,7 +221,7 @@ def report(rows: Sequence[dict[str, Any]], task: str) -> None:
         print(f"{task} {arm} {budget}: {np.mean(ends):.0f}, seeds {ends}")
     axes.set(xlabel="real steps", ylabel="return in reality", ylim=(0, 1020), title=task)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     save_figure(figure, NAME if task == "cheetah-run" else f"{NAME}_{task}")
 
 
