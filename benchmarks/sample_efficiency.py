@@ -143,13 +143,13 @@ def train(job: Job, folder: Path) -> None:
     import torch
 
     from mosim_gym import train_agent
-    from mosim_gym.rl.run_state import RunState
+    from mosim_gym.rl.agent_state import STATE
 
     torch.set_num_threads(1)
     if job.arm == "random":
         return act_at_random(job, folder)
     arm = ARMS[job.arm]
-    resume = RunState(folder).file.exists()
+    resume = (folder / STATE).exists()
     if not resume:
         shutil.rmtree(folder, ignore_errors=True)
     how: dict[str, Any] = {"strategy": arm.strategy, "model": arm.model}

@@ -31,7 +31,6 @@ from detection import Scorer, caught, ranks_above, scored, scorers
 from records import new_figure, read_csv, save_figure, write_csv
 
 import mosim_gym  # noqa: F401  (registers the ids)
-from mosim_gym.articulated.description import describe
 from mosim_gym.data.batches import Windows
 from mosim_gym.data.collect import collect
 from mosim_gym.data.dataset import Dataset
@@ -40,8 +39,8 @@ from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.evaluate.horizon import VALID_ERROR, horizon_errors
 from mosim_gym.fit.ensemble import fit_ensemble
-from mosim_gym.fit.presets import get_preset
-from mosim_gym.tasks.mujoco import model_of
+from mosim_gym.registration import find_env
+from mosim_gym.rl.plan import recipe_for
 from mosim_gym.types import State
 from mosim_gym.uncertainty.calibrate import calibrate
 from mosim_gym.uncertainty.calibration import Score
@@ -215,12 +214,9 @@ def main() -> None:
     given = arguments.agent if run is None else run / "agent.zip"
     name = f"uncertainty{kind}{settings.suffix}"
     data, usual, other, acting = motion(settings, kind, trained_agent(settings, given), run)
-    recipe = get_preset(arguments.preset)
-    if recipe.needs_geometry:
-        recipe = recipe.told(describe(model_of("cheetah", "run"), ground=True).to_json())
     fitted = fit_ensemble(
         data, out=FOLDER / f"model{kind}{settings.suffix}", members=settings.members,
-        preset=recipe, minutes=settings.minutes, threads=1,
+        preset=recipe_for(arguments.preset, find_env(ENV_ID)), minutes=settings.minutes, threads=1,
     )  # fmt: skip
     paths = [member.path for member in fitted]
     target = FOLDER / f"calibrated{kind}{settings.suffix}"

@@ -104,11 +104,11 @@ def make_plan(
             f'"{strategy.name}", model, "{row.name}") (mosim_gym.rl.strategies).'
         )
     check_numbers(row, strategy, real_steps, dynamics, action_delay)
-    preset = _recipe(model or strategy.model, row)
+    preset = recipe_for(model or strategy.model, row)
     return Plan(row, algorithm, strategy, preset, real_steps, dynamics, action_delay, seed)
 
 
-def _recipe(model: str | Preset | None, row: TaskRow) -> Preset:
+def recipe_for(model: str | Preset | None, row: TaskRow) -> Preset:
     """The preset, told the geometry of the task's body where it wants to know and does not yet.
 
     Without one, a network: shown where the body touches what never moves, if that is known.

@@ -82,7 +82,7 @@ def train_in_model(
         "updates": updates,
         "total_timesteps": total,
         "preset": asdict(settings),
-        "env_options": options,
+        "env_options": dict(options),
         **world,
         "environment": environment_record(),
     }
@@ -96,10 +96,10 @@ def train_in_model(
         if progress:
             done = f"{curve[-1].updates:,} of {updates:,} updates" if curve else "nothing: anew"
             print(f"Goes on in {folder} from {done}.")
+    resets = options.pop("resets", None)
     env = make_sb3_vec_env(
         row.env_id, n_envs=settings.n_envs, horizon=settings.horizon, **options, **world
     )
-    resets = options.get("resets")
     starts = TaskResets() if resets is None else open_resets(resets)
     env.env_method("set_reset_source", settings.starts(starts))
     if not goes_on:
@@ -123,7 +123,10 @@ def train_in_model(
             )
         except CheckpointError as error:
             # Training is worth more than that it could go on.
-            warnings.warn(f"If this run breaks off, it begins anew. {error}", stacklevel=2)
+            warnings.warn(
+                f"If this run breaks off, what it did since the last state is lost. {error}",
+                stacklevel=2,
+            )
 
     result = learn_and_judge(
         agent,

@@ -13,8 +13,9 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.callbacks import BaseCallback
 
 from mosim_gym import train_agent
-from mosim_gym.errors import MosimError
+from mosim_gym.errors import CheckpointError, MosimError
 from mosim_gym.fit.resume import differences, read_state
+from mosim_gym.rl import zero_shot
 from mosim_gym.rl.agent_state import agent_state
 from mosim_gym.rl.algorithms import Algorithm
 from mosim_gym.tasks.mujoco import robot_of
@@ -152,3 +153,15 @@ def test_options_that_are_arguments_of_their_own_are_refused(tmp_path: Path, opt
     with pytest.raises(MosimError, match="env_options .*; expected"):
         train_agent(ENV_ID, out=tmp_path / "run", env_options=options)
     assert not (tmp_path / "run").exists()
+
+
+def test_training_goes_on_where_its_state_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise CheckpointError("no space left on device")
+
+    monkeypatch.setattr(zero_shot, "write_state", full)
+    with pytest.warns(UserWarning, match=r"since the last state is lost.*no space left"):
+        result = run(tmp_path / "run")
+    assert result.updates == 20 and not result.interrupted
