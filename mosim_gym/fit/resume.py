@@ -73,8 +73,8 @@ def write_state(file: Path, state: Mapping[str, Any]) -> None:
         os.replace(temporary, file)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
-            f"Cannot write the state of the fit to {file}: {error}. What was there is kept; "
-            "choose an --out folder you may write to, on a disk with room."
+            f"Cannot write {file}, from which an unfinished run goes on: {error}. What was there is "
+            "kept; choose an --out folder you may write to, on a disk with room."
         ) from error
     finally:
         if temporary.is_file():
@@ -96,8 +96,9 @@ def read_state(file: Path) -> dict[str, Any]:
         return state
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(
-            f"{file} is not the state of an unfinished fit: {error!r}. Expected a safetensors file "
-            "written by mosim_gym; pass resume=False (--no-resume) to start afresh."
+            f"{file} is not the state of an unfinished run: {error!r}. Expected a safetensors file "
+            "written by mosim_gym. Start afresh: a fit with resume=False (--no-resume), training "
+            "with another --out."
         ) from error
 
 

@@ -40,7 +40,7 @@ def test_resuming_another_fit_is_refused(
     with pytest.raises(MosimError, match="rod belongs to another body"):
         quick(other, out)
     (tmp_path / "x.run" / "state.safetensors").write_bytes(b"\x80\x04K")
-    with pytest.raises(CheckpointError, match="not the state of an unfinished fit.*resume=False"):
+    with pytest.raises(CheckpointError, match="not the state of an unfinished run.*resume=False"):
         quick(pendulum, out)
     fit(pendulum, out=out, preset=SMALL, steps=2, resume=False, progress=False)
 
@@ -50,7 +50,7 @@ def test_an_unwritable_folder_shows_before_training(
 ) -> None:
     monkeypatch.setattr(Trainer, "_step", lambda *_: pytest.fail("trained"))
     (tmp_path / "file").write_text("")
-    with pytest.raises(CheckpointError, match="Cannot write the state of the fit.*--out"):
+    with pytest.raises(CheckpointError, match="Cannot write .*unfinished run.*--out"):
         quick(pendulum, tmp_path / "file" / "x")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "notes.txt").write_text("")
