@@ -73,8 +73,8 @@ def write_state(file: Path, state: Mapping[str, Any]) -> None:
         os.replace(temporary, file)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
-            f"Cannot write {file}, from which an unfinished run goes on: {error}. What was there is "
-            "kept; choose an --out folder you may write to, on a disk with room."
+            f"Cannot write {file}, from which an unfinished run goes on: {error}. What was there "
+            "is kept; choose an --out folder you may write to, on a disk with room."
         ) from error
     finally:
         if temporary.is_file():
