@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mosim_gym.dynamics.checkpoint import load_simulator as load_simulator
     from mosim_gym.dynamics.simulator import Simulator as Simulator
     from mosim_gym.envs.dm import load as load
+    from mosim_gym.envs.pending import PendingActions as PendingActions
     from mosim_gym.envs.resets import MixedResets as MixedResets
     from mosim_gym.envs.resets import ReplayResets as ReplayResets
     from mosim_gym.envs.resets import TaskResets as TaskResets
@@ -37,6 +38,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Dataset": "mosim_gym.data.dataset",
     "MixedResets": "mosim_gym.envs.resets",
+    "PendingActions": "mosim_gym.envs.pending",
     "PhysicsStateInfo": "mosim_gym.data.state_info",
     "Recorder": "mosim_gym.data.recorder",
     "ReplayResets": "mosim_gym.envs.resets",

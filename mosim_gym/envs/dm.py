@@ -94,6 +94,7 @@ class MosimDmEnv(dm_env.Environment):
 #: Arguments of `gymnasium.make` and of `dm_control.suite.load` that are none of `load`.
 _NOT_HERE = {
     "obs_order": "it gives dm_control's own dictionaries",
+    "observe_pending": "observations are dm_control's own",
     "environment_kwargs": "control steps, time limit and observations are the task's own",
     "visualize_reward": 'films are made by gym.make(..., render_mode="rgb_array")',
 }

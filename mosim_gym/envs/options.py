@@ -13,6 +13,7 @@ import torch
 from mosim_gym.dynamics.checkpoint import load_checkpoint
 from mosim_gym.dynamics.simulator import Simulator
 from mosim_gym.envs.caution import Caution, Wish
+from mosim_gym.envs.delay import ActionDelay
 from mosim_gym.envs.engine import Engine
 from mosim_gym.envs.resets import open_resets
 from mosim_gym.envs.world import World
@@ -47,6 +48,8 @@ class WorldOptions(TypedDict, total=False):
             as fast, wide networks hardly. Needs a C++ compiler.
         action_delay: control steps from the choice of an action to its arrival, 0 by default; until
             the first of an episode arrives the controls are zero.
+        observe_pending: observations end with the actions that are on their way, the next to
+            arrive first (``pending_actions``): with a delay, what the agent needs to know besides.
         task_kwargs: with "mujoco", as for `dm_control.suite.load`.
         uncertainty: what is done where a calibrated model (`mosim-gym calibrate`) is not to be
             trusted: "truncate", "penalty", "member" or ``None`` (default); see `Use`.
@@ -66,6 +69,7 @@ class WorldOptions(TypedDict, total=False):
     device: str
     compile: bool
     action_delay: int
+    observe_pending: bool
     task_kwargs: dict[str, Any] | None
     uncertainty: str | None
     uncertainty_quantile: float | None
@@ -81,6 +85,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "substeps": (bool,),
     "device": (str,),
     "compile": (bool,),
+    "observe_pending": (bool,),
     "task_kwargs": (dict, NoneType),
     "uncertainty": (str, NoneType),
     "uncertainty_quantile": (float, int, NoneType),
@@ -139,6 +144,7 @@ def build_world(
     wanted = options.get("state_info")
     default = kind is DynamicsKind.MUJOCO if state_info is None else state_info
     resets = options.get("resets")
+    late = options.get("action_delay", 0), options.get("observe_pending", False)
     return World(
         engine,
         horizon=_horizon(options.get("horizon"), trusted),
@@ -147,7 +153,7 @@ def build_world(
         state_info=default if wanted is None else wanted,
         substeps=options.get("substeps", False),
         caution=caution,
-        action_delay=options.get("action_delay", 0),
+        delay=ActionDelay(late[0], num_envs, engine.robot.action_at_rest, late[1]),
     )
 
 

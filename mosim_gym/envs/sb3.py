@@ -53,7 +53,7 @@ class MosimVecEnv(VecEnv):
         # VecEnv.__init__ asks for the render mode, so all of it has to be there before.
         self.render_mode = check_render_mode(render_mode)
         self.world = build_world(domain, task, n_envs, options, time_limit=max_episode_steps)
-        self._format = ObservationFormat(self.world.engine.layout, obs_order_of(options))
+        self._format = ObservationFormat(self.world.layout, obs_order_of(options))
         self._renderer = SceneRenderer(domain, task)
         self._actions: Array | None = None
         super().__init__(n_envs, self._format.space, action_space(self.robot))

@@ -44,7 +44,7 @@ class MosimEnv(gym.Env[Any, Array]):
             "render_modes": RENDER_MODES,
             "render_fps": round(1 / self.robot.control_dt),
         }
-        self._format = ObservationFormat(self.world.engine.layout, obs_order_of(options))
+        self._format = ObservationFormat(self.world.layout, obs_order_of(options))
         self._renderer = SceneRenderer(domain, task)
         self.observation_space = self._format.space
         self.action_space = action_space(self.robot)

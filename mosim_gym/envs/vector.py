@@ -57,7 +57,7 @@ class MosimVectorEnv(VectorEnv[Any, Array, Array]):
         self.world = build_world(domain, task, num_envs, options, time_limit=max_episode_steps)
         self.num_envs = num_envs
         self.metadata = {**self.metadata, "render_fps": round(1 / self.robot.control_dt)}
-        self._format = ObservationFormat(self.world.engine.layout, obs_order_of(options))
+        self._format = ObservationFormat(self.world.layout, obs_order_of(options))
         self._renderer = SceneRenderer(domain, task)
         self.single_observation_space = self._format.space
         self.single_action_space = action_space(self.robot)

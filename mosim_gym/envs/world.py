@@ -75,7 +75,7 @@ class World:
         state_info: read the states before and after every step.
         substeps: also read the physics-step states.
         caution: what is done about the doubt that the engine tells; ``None`` if it tells none.
-        action_delay: control steps from the choice of an action to its arrival.
+        delay: holds actions back; by default none is.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class World:
         state_info: bool = False,
         substeps: bool = False,
         caution: Caution | None = None,
-        action_delay: int = 0,
+        delay: ActionDelay | None = None,
     ) -> None:
         """See the class."""
         self.engine = engine
@@ -104,7 +104,8 @@ class World:
         self._source_of = np.zeros(self.num_envs, dtype=np.int64)
         self._low = engine.robot.action_low
         self._high = engine.robot.action_high
-        self._late = ActionDelay(action_delay, self.num_envs, engine.robot.action_at_rest)
+        self._late = delay or ActionDelay(0, self.num_envs, engine.robot.action_at_rest)
+        self.layout = self._late.layout(engine.layout)
         self.set_reset_source(resets or TaskResets())
 
     def set_horizon(self, steps: int | None) -> None:
@@ -197,7 +198,7 @@ class World:
                     self._begin(rows[at], {**drawn, **over})
         self._steps[rows] = 0
         self._late.begin(rows)
-        return self.engine.observe()
+        return self._late.observation(self.engine.observe())
 
     def step(self, action: Array) -> Outcome:
         """One control step of every row; rows that are done wait for `reset`.
@@ -215,7 +216,7 @@ class World:
         truncated, reasons = self._truncations(reading)
         reward, doubted = self._judged(reading)
         return Outcome(
-            observation=reading.observation,
+            observation=self._late.observation(reading.observation),
             reward=reward,
             terminated=reading.terminated,
             truncated=truncated,

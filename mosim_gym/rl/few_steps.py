@@ -46,6 +46,7 @@ def train_in_rounds(
     dynamics: str = "learned",
     reality: Callable[[], gym.Env[Any, Any]] | None = None,
     action_delay: int | None = 0,
+    observe_pending: bool = False,
     out: str | Path | None = None,
     resume: bool = False,
     seed: int = 0,
@@ -73,6 +74,8 @@ def train_in_rounds(
         action_delay: control steps that actions take to arrive in reality, and so in the model;
             ``None`` to find out in the first data (`mosim_gym.data.delay`). True physics, where it
             is reality, is given this delay.
+        observe_pending: where there is a delay, tell the agent which actions are on their way: its
+            observations end with them, and it acts in ``PendingActions(env, steps)`` afterwards.
         out: run folder, by default ``runs/<task>-<algo>-<strategy>-seed<seed>``; new or empty,
             unless resumed.
         resume: go on with the unfinished run in the folder, from the end of its last round; a new
@@ -105,6 +108,7 @@ def train_in_rounds(
         real_steps=real_steps,
         dynamics=dynamics,
         action_delay=action_delay,
+        observe_pending=observe_pending,
         seed=seed,
     )
     folder = Path("runs") / plan.name if out is None else Path(out)
@@ -115,7 +119,12 @@ def train_in_rounds(
         if past is None:
             delay = _first_steps(plan, real, seen, progress)
         else:
-            delay = past.restore_reality(real, seen)
+            delay = past.action_delay
+        told = observe_pending and delay > 0
+        if told:
+            seen = real.tell_pending(delay, seen)
+        if past is not None:
+            past.restore_reality(real, seen)
         growing = None
         if dynamics == "learned":
             growing = GrowingModel(real.robot, plan.preset, plan.turns, seed, folder, delay)
@@ -123,7 +132,8 @@ def train_in_rounds(
                 growing.begin(real.dataset(), real.steps)
             else:
                 past.restore_model(growing, real)
-        world: dict[str, Any] = {"dynamics": dynamics, "state_info": False, "action_delay": delay}
+        late = {"action_delay": delay, "observe_pending": told}
+        world: dict[str, Any] = {"dynamics": dynamics, "state_info": False, **late}
         if growing is not None:
             world["checkpoint"] = str(growing.path)
         rounds, curve = ([], []) if past is None else (past.rounds, past.curve)
@@ -151,7 +161,7 @@ def train_in_rounds(
         result = learn_and_judge(
             agent,
             imagined,
-            Judges(plan.row.env_id, world, reality, plan.action_delay or 0),
+            Judges(plan.row.env_id, world, reality, late),
             folder,
             total=plan.vector_steps * plan.turns.agent.n_envs,
             every=max(1, plan.updates // max(1, judgements)),

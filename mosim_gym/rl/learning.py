@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 
+from mosim_gym.envs.pending import PendingActions
 from mosim_gym.errors import MosimError
 from mosim_gym.files import write_json
 from mosim_gym.rl.callbacks import CurvePoint, JudgeCallback, ProgressCallback, save_agent
@@ -133,13 +134,13 @@ class Judges:
         world: options of the environment trained on.
         reality: makes an environment to judge in that is another than true physics of the task;
             its starts are its own.
-        action_delay: of true physics, where that is reality.
+        late: ``action_delay`` and ``observe_pending`` of both; a given reality is late of itself.
     """
 
     env_id: str
     world: dict[str, Any]
     reality: Callable[[], gym.Env[Any, Any]] | None = None
-    action_delay: int = 0
+    late: Mapping[str, Any] = field(default_factory=dict)
 
     def both(self, agent: Agent, episodes: int, seed: int) -> tuple[Float64Array, Float64Array]:
         """Returns in reality and in the environment trained on, ``(episodes,)`` each."""
@@ -157,9 +158,11 @@ class Judges:
                 episodes=episodes,
                 seed=seed,
                 dynamics="mujoco",
-                action_delay=self.action_delay,
+                **self.late,
             )
         env = self.reality()
+        if self.late.get("observe_pending"):
+            env = PendingActions(env, self.late["action_delay"])
         try:
             return evaluate_in(agent, env, episodes=episodes, seed=seed)
         finally:

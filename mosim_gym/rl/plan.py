@@ -30,6 +30,7 @@ class Plan:
         real_steps: budget of steps in reality.
         dynamics: what is imagined in, "learned" or "mujoco".
         action_delay: control steps that actions take to arrive; ``None`` to find out.
+        observe_pending: whether the agent is told which are on their way.
         seed: of all.
     """
 
@@ -40,6 +41,7 @@ class Plan:
     real_steps: int
     dynamics: str
     action_delay: int | None
+    observe_pending: bool
     seed: int
 
     @property
@@ -71,6 +73,7 @@ class Plan:
             "dynamics": self.dynamics,
             "model": self.preset.to_json(),
             "action_delay": self.action_delay,
+            "observe_pending": self.observe_pending,
             "environment": environment_record(),
         }
 
@@ -84,6 +87,7 @@ def make_plan(
     real_steps: int,
     dynamics: str,
     action_delay: int | None,
+    observe_pending: bool,
     seed: int,
 ) -> Plan:
     """The plan of a run; arguments as for `mosim_gym.rl.few_steps.train_in_rounds`.
@@ -105,7 +109,8 @@ def make_plan(
         )
     check_numbers(row, strategy, real_steps, dynamics, action_delay)
     preset = recipe_for(model or strategy.model, row)
-    return Plan(row, algorithm, strategy, preset, real_steps, dynamics, action_delay, seed)
+    late = action_delay, observe_pending
+    return Plan(row, algorithm, strategy, preset, real_steps, dynamics, *late, seed)
 
 
 def recipe_for(model: str | Preset | None, row: TaskRow) -> Preset:

@@ -14,12 +14,16 @@ from mosim_gym.data.collect import episode_seed
 from mosim_gym.data.dataset import Dataset
 from mosim_gym.data.policies import HeldRandomPolicy
 from mosim_gym.data.recorder import Recorder
-from mosim_gym.data.states import TOUCH
+from mosim_gym.data.states import STATE_BEFORE, TOUCH
+from mosim_gym.envs.delay import ActionDelay
+from mosim_gym.envs.pending import told_space
 from mosim_gym.errors import MosimError
 from mosim_gym.rl.mixed_buffer import RealReplayBuffer
 from mosim_gym.robots.spec import RobotSpec
 from mosim_gym.types import Array, State
 
+#: That of the one environment there is.
+_ROW = np.zeros(1, dtype=np.int64)
 #: Observation to action, both without a batch dimension.
 Choose = Callable[[Any], Array]
 
@@ -90,6 +94,10 @@ class Reality:
         )
         self._folder, self._seed = folder, seed
         self._observation: Any = None
+        space = self._env.action_space
+        assert isinstance(space, gym.spaces.Box)
+        self._low, self._high = space.low, space.high
+        self._late = self._held_back(0)
         self._return = 0.0
         # What an earlier run left in the folder was taken, too.
         self.steps = self.dataset().n_steps if self.has_episodes else 0
@@ -97,15 +105,44 @@ class Reality:
 
     def random_policy(self) -> Choose:
         """Held random actions."""
-        space = self._env.action_space
-        assert isinstance(space, gym.spaces.Box)
-        return HeldRandomPolicy(space.low, space.high, rng=np.random.default_rng(self._seed))
+        return HeldRandomPolicy(self._low, self._high, rng=np.random.default_rng(self._seed))
 
     def make_buffer(self, size: int) -> RealReplayBuffer:
         """A buffer for so many of the steps taken here."""
-        buffer = RealReplayBuffer(size, self._env.observation_space, self._env.action_space, "cpu")
+        seen, acted = self._env.observation_space, self._env.action_space
+        assert isinstance(seen, gym.spaces.Box)
+        told = told_space(seen, self._late.steps * self.robot.nu)
+        buffer = RealReplayBuffer(size, told, acted, "cpu")
         buffer.robot = self.robot
         return buffer
+
+    def tell_pending(self, steps: int, buffer: RealReplayBuffer) -> RealReplayBuffer:
+        """From now on observations end with the actions on their way (`PendingActions`).
+
+        Args:
+            steps: control steps that actions take to arrive.
+            buffer: made and filled here, down to the last step that was taken.
+
+        Returns:
+            A buffer of the same transitions, told as well.
+        """
+        self._late = late = self._held_back(steps)
+        told = self.make_buffer(buffer.buffer_size)
+        states = buffer.states().numpy() if len(buffer) else {}
+        for i in range(buffer.size()):
+            before = late.observation(buffer.observations[i])
+            late(self._low + (buffer.actions[i] + 1) / 2 * (self._high - self._low))
+            info = {
+                STATE_BEFORE: {name: value[i] for name, value in states.items()},
+                "TimeLimit.truncated": bool(buffer.timeouts[i, 0]),
+            }
+            after, done = late.observation(buffer.next_observations[i]), buffer.dones[i]
+            told.add(before, after, buffer.actions[i], buffer.rewards[i], done, [info])
+            if done[0]:
+                late.begin(_ROW)
+        if self._observation is not None:
+            self._observation = late.observation(self._observation[None])[0]
+        return told
 
     def act(self, steps: int, choose: Choose, buffer: RealReplayBuffer) -> None:
         """Take steps, and store them.
@@ -115,17 +152,18 @@ class Reality:
             choose: what acts.
             buffer: of the agent; its actions are scaled to -1 ... 1, as SB3's are.
         """
-        space = self._env.action_space
-        assert isinstance(space, gym.spaces.Box)
-        low, high = space.low, space.high
+        low, high = self._low, self._high
         for _ in range(steps):
             if self._observation is None:
                 episode = self._env.next_index
-                self._observation, info = self._env.reset(seed=episode_seed(self._seed, episode))
+                first, info = self._env.reset(seed=episode_seed(self._seed, episode))
                 self._require_touch(info)
-                self._return = 0.0
+                self._late.begin(_ROW)
+                self._observation, self._return = self._late.observation(first[None])[0], 0.0
             action = np.clip(choose(self._observation), low, high)
             following, reward, terminated, truncated, info = self._env.step(action)
+            self._late(action[None])
+            following = self._late.observation(following[None])[0]
             done = terminated or truncated
             buffer.add(
                 self._observation[None],
@@ -140,6 +178,9 @@ class Reality:
             self._observation = None if done else following
             if done:
                 self.returns.append(self._return)
+
+    def _held_back(self, steps: int) -> ActionDelay:
+        return ActionDelay(steps, 1, self.robot.action_at_rest, observed=steps > 0)
 
     def _require_touch(self, info: dict[str, Any]) -> None:
         if self.robot.touch and TOUCH not in info:

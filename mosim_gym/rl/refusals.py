@@ -95,6 +95,7 @@ def check_same_run(folder: Path, settings: dict[str, Any]) -> None:
     there.pop(_BESIDES, None)
     # What a run that began before there was such a setting did without saying so.
     if "strategy" in there:
+        there.setdefault("observe_pending", False)
         strategy = there["strategy"] = {**_defaults(Strategy), **there["strategy"]}
         strategy["agent"] = {**_defaults(AgentPreset), **strategy["agent"]}
     else:

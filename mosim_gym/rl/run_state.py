@@ -96,27 +96,24 @@ class Past:
         rounds: that were.
         curve: of the agent until then.
         seconds: since it began.
+        action_delay: control steps that actions take to arrive.
     """
 
     def __init__(self, folder: Path, state: dict[str, Any]) -> None:
         """See the class."""
         self._folder, self._state, self._more = folder, state, False
         self._agent = require_whole(state["agent"])
+        self.action_delay = int(state["action_delay"])
         self.rounds = [Round(**row) for row in state["rounds"]]
         self.curve = [CurvePoint(**point) for point in state["curve"]]
         ends = [row.seconds for row in self.rounds] + [point.seconds for point in self.curve]
         self.seconds = max(ends, default=0.0)
 
-    def restore_reality(self, reality: Reality, seen: RealReplayBuffer) -> int:
-        """Let the counts and what was seen go on.
-
-        Returns:
-            Control steps that actions take to arrive.
-        """
+    def restore_reality(self, reality: Reality, seen: RealReplayBuffer) -> None:
+        """Let the counts and what was seen go on."""
         seen.load(self._folder / self._state["real"])
         end_running_episodes(seen)
         self._more = reality.go_on(**self._state["reality"])
-        return int(self._state["action_delay"])
 
     def restore_model(self, model: GrowingModel, reality: Reality) -> None:
         """Let a model go on, and learn from what was recorded since it was written."""

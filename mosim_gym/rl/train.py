@@ -34,6 +34,7 @@ def train_agent(
     model: str | Preset | None = None,
     reality: Callable[[], gym.Env[Any, Any]] | None = None,
     action_delay: int | None = 0,
+    observe_pending: bool = False,
     judgements: int = 8,
     curve_episodes: int = 5,
     final_episodes: int = 20,
@@ -66,6 +67,7 @@ def train_agent(
         reality: makes environments to act and to judge in; true physics by default. Not for
             "zero_shot", as the next.
         action_delay: control steps that actions take to arrive there; ``None`` to find out.
+        observe_pending: tell the agent which of them are on their way, where there is a delay.
         judgements: how often to judge during training.
         curve_episodes: whole episodes a judgement of the curve.
         final_episodes: whole episodes of the final judgement.
@@ -98,6 +100,7 @@ def train_agent(
             dynamics=dynamics,
             reality=reality,
             action_delay=action_delay,
+            observe_pending=observe_pending,
             out=out,
             resume=resume,
             seed=seed,
@@ -109,7 +112,8 @@ def train_agent(
             progress=progress,
         )
     few = {"real_steps": real_steps, "model": model, "reality": reality}
-    _refuse(few | {"action_delay": None if action_delay == 0 else "found out"}, strategy)
+    late = {"action_delay": None if action_delay == 0 else "found out"}
+    _refuse(few | late | {"observe_pending": observe_pending or None}, strategy)
     return train_in_model(
         env_id,
         algo,

@@ -207,7 +207,7 @@ def test_strategies_have_settings_of_their_own_for_models_that_deserve_them() ->
     for env_id, model in (("MoSim/cheetah-run-v0", "contact"), (ENV_ID, "default")):
         plan = make_plan(
             env_id, "sac", "on_policy", None,
-            real_steps=9_000, dynamics="learned", action_delay=0, seed=0,
+            real_steps=9_000, dynamics="learned", action_delay=0, observe_pending=False, seed=0,
         )  # fmt: skip
         assert plan.preset.name == model
     # The paper's numbers.
