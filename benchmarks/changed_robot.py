@@ -4,6 +4,7 @@ The "real" cheetah of `examples/real_cheetah` is 30 % heavier, slides on 30 % le
 moves by what was chosen 10 ms ago. Arms: zero_shot, an agent of the model that ships; few_steps,
 `on_policy` with 10,000 real steps, told the geometry of the stock body and nothing else; and own,
 the same agent with as many updates in true physics of the changed body itself, to compare with.
+Agents of few_steps_told and own_told observe which action is on its way besides.
 Returns are of whole episodes of the changed body; those of zero_shot on the stock body as well.
 
 Run: python benchmarks/changed_robot.py [--arm few_steps ...] [--seeds 1] [--jobs 1]
@@ -15,6 +16,7 @@ import argparse
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,9 @@ from mosim_gym.types import Float64Array
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 ENV_ID = "MoSim/cheetah-run-v0"
-ARMS = ("few_steps", "zero_shot", "own")
+ARMS = ("few_steps", "few_steps_told", "zero_shot", "own", "own_told")
+#: Control steps that the changed body is late.
+DELAY = 1
 COLUMNS = ("arm", "seed")
 NAME = "changed_robot"
 EPISODES = 10
@@ -63,7 +67,7 @@ def zero_shot(seed: int, folder: Path) -> tuple[Float64Array, dict[str, Any]]:
     }
 
 
-def few_steps(seed: int, folder: Path) -> tuple[Float64Array, dict[str, Any]]:
+def few_steps(seed: int, folder: Path, told: bool = False) -> tuple[Float64Array, dict[str, Any]]:
     """Returns after `on_policy` on the changed body, delay found in the first data."""
     import real_cheetah
 
@@ -76,6 +80,7 @@ def few_steps(seed: int, folder: Path) -> tuple[Float64Array, dict[str, Any]]:
         real_steps=REAL_STEPS,
         reality=real_cheetah.make,
         action_delay=None,
+        observe_pending=told,
         seed=seed,
         out=folder,
         resume=folder.exists(),
@@ -88,11 +93,11 @@ def few_steps(seed: int, folder: Path) -> tuple[Float64Array, dict[str, Any]]:
     return result.returns_real, {"real_steps": result.real_steps, "updates": result.updates}
 
 
-def own(seed: int, folder: Path) -> tuple[Float64Array, dict[str, Any]]:
+def own(seed: int, folder: Path, told: bool = False) -> tuple[Float64Array, dict[str, Any]]:
     """Returns of SB3's agent that learned in true physics of the changed body."""
     import real_cheetah
 
-    from mosim_gym import make_sb3_vec_env
+    from mosim_gym import PendingActions, make_sb3_vec_env
     from mosim_gym.rl.algorithms import Algorithm
     from mosim_gym.rl.evaluate import evaluate_in
     from mosim_gym.rl.presets import preset_for
@@ -100,7 +105,7 @@ def own(seed: int, folder: Path) -> tuple[Float64Array, dict[str, Any]]:
     preset = preset_for("cheetah-run", Algorithm.SAC)
     env = make_sb3_vec_env(
         ENV_ID, preset.n_envs, seed=seed, dynamics="mujoco", horizon=preset.horizon,
-        action_delay=1, state_info=False,
+        action_delay=DELAY, observe_pending=told, state_info=False,
     )  # fmt: skip
     rows = env.unwrapped.world.engine._rows
     real_cheetah.change(rows._model)
@@ -110,7 +115,8 @@ def own(seed: int, folder: Path) -> tuple[Float64Array, dict[str, Any]]:
     steps = preset.total_timesteps(preset.updates)
     agent.learn(steps)
     agent.save(folder / "agent.zip")
-    returns = evaluate_in(agent, real_cheetah.make(), episodes=EPISODES, seed=JUDGE_SEED)
+    env = PendingActions(real_cheetah.make(), DELAY) if told else real_cheetah.make()
+    returns = evaluate_in(agent, env, episodes=EPISODES, seed=JUDGE_SEED)
     return returns, {"real_steps": steps, "updates": agent._n_updates}
 
 
@@ -121,7 +127,13 @@ def run(job: Job) -> dict[str, Any]:
     torch.set_num_threads(1)
     start = time.perf_counter()
     folder = Path("runs") / NAME / "-".join(job.key)
-    train = {"zero_shot": zero_shot, "few_steps": few_steps, "own": own}[job.arm]
+    train = {
+        "few_steps": few_steps,
+        "few_steps_told": partial(few_steps, told=True),
+        "zero_shot": zero_shot,
+        "own": own,
+        "own_told": partial(own, told=True),
+    }[job.arm]
     returns, facts = train(job.seed, folder)
     return {
         "arm": job.arm,
