@@ -73,7 +73,7 @@ def train_in_rounds(
             episodes, which are not counted). True physics by default.
         action_delay: control steps that actions take to arrive in reality, and so in the model;
             ``None`` to find out in the first data (`mosim_gym.data.delay`). True physics, where it
-            is reality, is given this delay.
+            is reality, is given this delay: none, if it is to be found out.
         observe_pending: where there is a delay, tell the agent which actions are on their way: its
             observations end with them, and it acts in ``PendingActions(env, steps)`` afterwards.
         out: run folder, by default ``runs/<task>-<algo>-<strategy>-seed<seed>``; new or empty,
@@ -97,6 +97,8 @@ def train_in_rounds(
             the run there is finished.
     """
     began = time.perf_counter()
+    if reality is None and action_delay is None:
+        action_delay = 0  # true physics is as late as it is asked to be
     for what, count in (("curve", curve_episodes), ("final", final_episodes)):
         if count < 1:
             raise MosimError(f"{what}_episodes is {count}; expected 1 or more.")
@@ -132,8 +134,12 @@ def train_in_rounds(
                 growing.begin(real.dataset(), real.steps)
             else:
                 past.restore_model(growing, real)
-        late = {"action_delay": delay, "observe_pending": told}
-        world: dict[str, Any] = {"dynamics": dynamics, "state_info": False, **late}
+        world: dict[str, Any] = {
+            "dynamics": dynamics,
+            "state_info": False,
+            "action_delay": delay,
+            "observe_pending": told,
+        }
         if growing is not None:
             world["checkpoint"] = str(growing.path)
         rounds, curve = ([], []) if past is None else (past.rounds, past.curve)
@@ -161,7 +167,7 @@ def train_in_rounds(
         result = learn_and_judge(
             agent,
             imagined,
-            Judges(plan.row.env_id, world, reality, late),
+            Judges(plan.row.env_id, world, reality),
             folder,
             total=plan.vector_steps * plan.turns.agent.n_envs,
             every=max(1, plan.updates // max(1, judgements)),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,16 +131,15 @@ class Judges:
 
     Attributes:
         env_id: of the task.
-        world: options of the environment trained on.
+        world: options of the environment trained on. ``action_delay`` and ``observe_pending`` are
+            true physics' as well; a given reality is late of itself.
         reality: makes an environment to judge in that is another than true physics of the task;
             its starts are its own.
-        late: ``action_delay`` and ``observe_pending`` of both; a given reality is late of itself.
     """
 
     env_id: str
     world: dict[str, Any]
     reality: Callable[[], gym.Env[Any, Any]] | None = None
-    late: Mapping[str, Any] = field(default_factory=dict)
 
     def both(self, agent: Agent, episodes: int, seed: int) -> tuple[Float64Array, Float64Array]:
         """Returns in reality and in the environment trained on, ``(episodes,)`` each."""
@@ -151,6 +150,7 @@ class Judges:
         return self._real(agent, episodes, seed), model
 
     def _real(self, agent: Agent, episodes: int, seed: int) -> Float64Array:
+        delay, told = self.world.get("action_delay", 0), self.world.get("observe_pending", False)
         if self.reality is None:
             return evaluate_agent(
                 agent,
@@ -158,11 +158,12 @@ class Judges:
                 episodes=episodes,
                 seed=seed,
                 dynamics="mujoco",
-                **self.late,
+                action_delay=delay,
+                observe_pending=told,
             )
         env = self.reality()
-        if self.late.get("observe_pending"):
-            env = PendingActions(env, self.late["action_delay"])
+        if told:
+            env = PendingActions(env, delay)
         try:
             return evaluate_in(agent, env, episodes=episodes, seed=seed)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +79,11 @@ def test_a_delay_that_is_found_is_told_and_the_run_goes_on(tmp_path: Path) -> No
 
 def test_there_is_nothing_to_tell_where_nothing_is_late(tmp_path: Path) -> None:
     result = train_in_rounds(
-        ENV_ID, strategy=TURNS, real_steps=3_000, observe_pending=True, out=tmp_path / "run",
-        **BRIEFLY,
+        ENV_ID, strategy=TURNS, real_steps=3_000, observe_pending=True, action_delay=None,
+        out=tmp_path / "run", **BRIEFLY,
     )  # fmt: skip
+    # True physics is known not to be late: there is no delay that could be found wrongly.
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["action_delay"] == 0
     assert result.agent.observation_space == late(0).observation_space
     with pytest.raises(MosimError, match="observe_pending cannot be given"):
         train_agent(ENV_ID, observe_pending=True, out=tmp_path / "zero")
