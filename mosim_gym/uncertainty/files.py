@@ -30,7 +30,7 @@ from mosim_gym.uncertainty.density import Density, DensityConfig
 from mosim_gym.uncertainty.disagreement import Disagreement
 from mosim_gym.uncertainty.spread import Spread
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1: scores of a spread in which both parts counted the same
 FACTS, TENSORS, MEMBER = "uncertainty.json", "uncertainty.safetensors", "member-"
 
 
@@ -137,7 +137,7 @@ def load_uncertainty(path: Path, device: torch.device | str = "cpu") -> Uncertai
     """What the checkpoint in folder `path` knows of it; ``None`` if it was never calibrated.
 
     Raises:
-        CheckpointError: if it is damaged, a newer version wrote it, or a member was changed since.
+        CheckpointError: if it is damaged, another version wrote it, or a member was changed since.
     """
     if not (path / FACTS).is_file():
         return None

@@ -210,7 +210,8 @@ def test_spread_is_how_far_the_members_have_parted_since_the_start(several):
         torch.testing.assert_close(distance, expected(states, own), rtol=1e-3, atol=1e-5)
         torch.testing.assert_close(futures.disagreed, disagreed, rtol=1e-3, atol=1e-5)
         doubt = world.engine._spread.of(futures, own)
-        torch.testing.assert_close(doubt, (distance * disagreed).sqrt(), rtol=1e-3, atol=1e-5)
+        joined = distance**0.75 * disagreed**0.25
+        torch.testing.assert_close(doubt, joined, rtol=1e-3, atol=1e-5)
         np.testing.assert_array_equal(
             infos["mosim/uncertainty"], KNOWN.quantile_of(doubt.double().numpy())
         )

@@ -187,7 +187,7 @@ def test_damaged_and_stale_files_are_told(model, motion, tmp_path):
     facts = model / "uncertainty.json"
     text = facts.read_text()
     for wrong, message in (
-        (text.replace('"schema_version": 1', '"schema_version": 2'), "schema_version 2"),
+        (text.replace('"schema_version": 2', '"schema_version": 1'), "schema_version 1"),
         (text[:40], "do not tell an uncertainty"),
         (json.dumps({**json.loads(text), "density": {"depth": 1}}), "do not tell an uncertainty"),
         (json.dumps({**json.loads(text), "members": 1}), "member-1"),
