@@ -17,7 +17,7 @@ from mosim_gym.uncertainty.spread import Spread
 
 FALSE_ALARMS = 0.05
 #: Scores of the rollout so far; the others are of a single step.
-FROM_START = ("spread", "futures alone", "disagreement so far")
+FROM_START = ("spread", "distance of futures", "disagreement so far")
 
 Scorer = Callable[[State, Tensor], Tensor]
 
@@ -52,16 +52,20 @@ def scored(
     found = model.rollout(windows.start, windows.actions)
     steps: dict[str, list[Tensor]] = {name: [] for name in (*FROM_START, *by)}
     futures = spread.start(windows.start.to(found.qpos.dtype))
+    disagreed = torch.zeros(len(windows), dtype=found.qpos.dtype)
     for t in range(windows.horizon):
         state, action = State(found.qpos[:, t], found.qvel[:, t]), windows.actions[:, t]
         # Where it diverged there is no doubt left.
         lost = found.valid_steps <= t
-        futures = spread.step(futures, state, action.to(state.qpos))
+        futures = spread.ensemble.step(futures, action.to(state.qpos))
         arrived = State(found.qpos[:, t + 1], found.qvel[:, t + 1])
+        disagreed = disagreed + by["disagreement"](state, action.to(state.qpos))
+        # The model is one of the members.
+        far = spread.distances(futures, arrived).square().sum(0) / (len(spread.ensemble) - 1)
         for name, score in (
             ("spread", spread.of(futures, arrived)),
-            ("futures alone", spread.distance(futures, arrived).nan_to_num(torch.inf)),
-            ("disagreement so far", futures.disagreed),
+            ("distance of futures", far.nan_to_num(torch.inf)),
+            ("disagreement so far", disagreed),
         ):
             steps[name].append(score.masked_fill(lost, torch.inf))
         for name, scorer in by.items():

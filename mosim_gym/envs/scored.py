@@ -112,7 +112,7 @@ class SpreadEngine(LearnedEngine):
         """One control step of every row, and its doubt; see `Engine`."""
         control = torch.from_numpy(action).to(self.simulator.device, self.simulator.dtype)
         with self.threads():
-            self._futures = self._spread.step(self._futures, self._state, control)
+            self._futures = self._spread.ensemble.step(self._futures, control)
         reading = super().step(action)
         doubt = self._spread.of(self._futures, self._state).double().cpu().numpy()
         return dataclasses.replace(reading, doubt=doubt)

@@ -92,7 +92,7 @@ def calibrate(
         models = [model.simulator, *(load_checkpoint(path).simulator for path in folders)]
         disagreement = Disagreement(models, increment_scale(train.state, train.next_state))
         _require_different(models, (source, *folders))
-        spread = Spread(disagreement, state_scale(train.state, spec))
+        spread = Spread(disagreement.ensemble, state_scale(train.state, spec))
     density = fit_density(
         spec, _pairs(train), _pairs(stop), config=config, seed=seed, progress=progress
     )

@@ -30,7 +30,7 @@ from mosim_gym.uncertainty.density import Density, DensityConfig
 from mosim_gym.uncertainty.disagreement import Disagreement
 from mosim_gym.uncertainty.spread import Spread
 
-SCHEMA_VERSION = 2  # 1: scores of a spread in which both parts counted the same
+SCHEMA_VERSION = 2  # 1: other scores of spread
 FACTS, TENSORS, MEMBER = "uncertainty.json", "uncertainty.safetensors", "member-"
 
 
@@ -163,7 +163,7 @@ def load_uncertainty(path: Path, device: torch.device | str = "cpu") -> Uncertai
             # Loaded anew, the folder's own model too: an engine changes the one that it runs.
             models = [load_checkpoint(folder, device).simulator for folder in folders]
             disagreement = Disagreement(models, tensors["increment_scale"])
-            spread = Spread(disagreement, tensors["state_scale"])
+            spread = Spread(disagreement.ensemble, tensors["state_scale"])
         scores = _below("scores.", tensors)
         calibrations = {Score(k): Calibration(v.cpu().numpy(), Score(k)) for k, v in scores.items()}
         return Uncertainty(density, disagreement, spread, calibrations, facts["made_from"])

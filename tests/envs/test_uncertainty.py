@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -17,7 +15,6 @@ from mosim_gym.tasks import reacher
 from mosim_gym.tasks.mujoco import robot_of
 from mosim_gym.types import State
 from mosim_gym.uncertainty.calibration import Calibration
-from mosim_gym.uncertainty.files import load_uncertainty
 from tests.envs.faces import BATCHED, ENV_ID, FACES
 from tests.envs.fakes import Drifting
 
@@ -185,32 +182,27 @@ def test_spread_is_how_far_the_members_have_parted_since_the_start(several):
     def expected(states, own):
         own = torch.cat([own.qpos, own.qvel], 1)
         apart = [(torch.cat([s.qpos, s.qvel], 1) - own) / scale for s in states[1:]]
-        return torch.stack(apart).square().mean((0, 2)).sqrt()
+        return torch.stack(apart).square().mean(2).sqrt()
 
     env.reset(seed=0)
     start = State.from_numpy(world.engine.state(), dtype=torch.float32)
-    states, disagreed = [start] * 3, torch.zeros(2)
-    disagreement = load_uncertainty(Path(several)).disagreement
+    states = [start] * 3
     action = np.full((2, 2), 0.3)
     for t in range(6):
         if t == 3:
             env.reset(options={"reset_mask": np.array([True, False])})
             new = State.from_numpy(world.engine.state(), dtype=torch.float32)
             states = [s.replace_rows(np.array([0]), new[np.array([0])]) for s in states]
-            disagreed[0] = 0
-        own = State.from_numpy(world.engine.state(), dtype=torch.float32)
-        disagreed = disagreed + disagreement(own, torch.tensor(action))
         states = [m.step(s, torch.tensor(action)) for m, s in zip(members, states, strict=True)]
         infos = env.step(action)[-1]
         own = State.from_numpy(
             infos["mosim/state"] | {"context": start.context}, dtype=torch.float32
         )
         futures = world.engine._futures
-        distance = world.engine._spread.distance(futures, own)
+        distance = world.engine._spread.distances(futures, own)[1:]
         torch.testing.assert_close(distance, expected(states, own), rtol=1e-3, atol=1e-5)
-        torch.testing.assert_close(futures.disagreed, disagreed, rtol=1e-3, atol=1e-5)
         doubt = world.engine._spread.of(futures, own)
-        joined = distance**0.75 * disagreed**0.25
+        joined = (1 + distance**-4.0).rsqrt().mean(0).sqrt()
         torch.testing.assert_close(doubt, joined, rtol=1e-3, atol=1e-5)
         np.testing.assert_array_equal(
             infos["mosim/uncertainty"], KNOWN.quantile_of(doubt.double().numpy())

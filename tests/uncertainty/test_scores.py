@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mosim_gym.data.dataset import Dataset
+from mosim_gym.dynamics.ensemble import Ensemble, MemberStates
 from mosim_gym.evaluate.horizon import horizon_errors
 from mosim_gym.robots.spec import Actuator, Integrator, Joint, JointType, RobotSpec
 from mosim_gym.types import State
@@ -159,19 +160,29 @@ def test_a_member_that_is_lost_disagrees_infinitely(motion):
     assert (Disagreement(members, torch.ones(1))(data.state, data.action) == math.inf).all()
 
 
-def test_spread_joins_how_far_members_are_away_and_what_they_disagreed_on(motion):
-    """With whom is the truth and who is off swapped, the former is a rollout's error."""
+def test_spread_is_the_error_of_a_rollout_with_members_for_the_truth(motion):
     windows, data = motion.windows(20), motion.transitions()
-    gained = increment_scale(data.state, data.next_state)
-    disagreement = Disagreement([Kicked(0.2), Kicked(0.0)], gained)
-    found = Spread(disagreement, state_scale(data.state, motion.spec)).along(windows)
+    scale = state_scale(data.state, motion.spec)
+    found = Spread(Ensemble([Kicked(0.2), Kicked(0.0)]), scale).along(windows)
     error = horizon_errors(Kicked(0.2), windows).whitened
-    each = 0.1 * GAIN * 0.02 / gained
-    disagreed = each * torch.arange(1, 21)
+    assert error.max() < 0.5
     # Whitened by nearly the same motion.
-    torch.testing.assert_close(found, error**0.75 * disagreed**0.25, rtol=0.1, atol=1e-9)
+    torch.testing.assert_close(found, error, rtol=0.1, atol=1e-9)
+
+
+def test_a_member_that_is_lost_counts_as_one_and_no_more(motion):
+    """So that others still tell two rollouts apart where it is lost in both."""
+    spread = Spread(Ensemble([Kicked(k) for k in range(3)]), torch.full((2,), 0.5))
+    model = State(torch.zeros(4, 1), torch.zeros(4, 1))
+    away = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.1, 0.1, 50.0, 1e9], [0.1, 50.0, 50.0, 0.1]]) / 2
+    score = spread.of(MemberStates(away[..., None], away[..., None]), model)
+    one = 0.5**0.5
+    assert score.tolist() == pytest.approx([0.1, one, 1.0, one], rel=0.02)
+    assert score[3] > one  # the other member still counts
+    gone = MemberStates(away[..., None] * math.inf, away[..., None])
+    assert (spread.of(gone, model) == math.inf).all()
 
 
 def test_members_that_are_the_same_never_part(motion):
-    same = Spread(Disagreement([Kicked(0.2)] * 3, torch.ones(1)), torch.ones(2))
+    same = Spread(Ensemble([Kicked(0.2)] * 3), torch.ones(2))
     assert (same.along(motion.windows(20)) == 0).all()
