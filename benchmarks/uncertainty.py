@@ -65,13 +65,14 @@ class Settings:
     members: int
     minutes: float
     fresh: int
+    tests: int
     rollouts: int
     updates: int
     suffix: str
 
 
-FULL = Settings(100, 5, 15.0, 20, 1000, 20_000, "")
-QUICK = Settings(10, 3, 0.3, 4, 100, 300, "_quick")
+FULL = Settings(100, 5, 15.0, 20, 40, 2000, 20_000, "")
+QUICK = Settings(10, 3, 0.3, 4, 4, 100, 300, "_quick")
 
 
 def motion(
@@ -89,9 +90,9 @@ def motion(
     else:
         data = Dataset.open(run / "real")
     fresh = record(f"fresh{suffix}", settings.fresh, FRESH_SEED)
-    test = record(f"test{suffix}", settings.fresh, TEST_SEED)
+    test = record(f"test{suffix}", settings.tests, TEST_SEED)
     name = f"agent-motion{kind}{suffix}"
-    return data, fresh, test, record(name, settings.fresh, AGENT_SEED, AgentPolicy(agent))
+    return data, fresh, test, record(name, settings.tests, AGENT_SEED, AgentPolicy(agent))
 
 
 def trained_agent(settings: Settings, given: Path | None) -> Path:
