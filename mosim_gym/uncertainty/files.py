@@ -181,8 +181,7 @@ def _require_unchanged(path: Path, facts: Mapping[str, Any], remake: str) -> Non
         raise CheckpointError(
             f"{path / FACTS} was made for other weights than those beside it. {remake}"
         )
-    # Files of earlier versions hold no digests of the others: these are taken as they are.
-    for k, made_for in enumerate(facts.get("member_weights", ()), 1):
+    for k, made_for in enumerate(facts["member_weights"], 1):
         folder = path / f"{MEMBER}{k}"
         if not (folder / WEIGHTS).is_file():
             raise CheckpointError(

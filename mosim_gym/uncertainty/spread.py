@@ -28,8 +28,8 @@ class Spread:
     `mosim_gym.evaluate.horizon` takes as the error of a rollout, with the member for the truth.
 
     A member that is more than a standard deviation away is lost, and how far it went says nothing
-    of the model: ``d -> (1 + d ** -4) ** -0.25`` is d below, 1 above. The score is the root mean
-    square of that over the members besides the model; infinite where one is not finite.
+    of the model: ``d -> (1 + d ** -4) ** -0.25`` is nearly d below and nearly 1 above. The score is
+    the root mean square of that over the members besides the model; infinite where a distance is.
 
     Attributes:
         ensemble: the members.

@@ -212,11 +212,12 @@ def test_members_that_were_changed_are_told(ensemble, tmp_path):
         load_uncertainty(ensemble)
 
 
-def test_members_of_files_without_their_digests_are_taken_as_they_are(ensemble):
+def test_members_without_their_digests_are_refused(ensemble):
     facts = json.loads((ensemble / "uncertainty.json").read_text())
     assert len(facts.pop("member_weights")) == 2
     (ensemble / "uncertainty.json").write_text(json.dumps(facts))
-    assert len(load_uncertainty(ensemble).disagreement.ensemble) == 3
+    with pytest.raises(CheckpointError, match=r"do not tell an uncertainty: .*member_weights"):
+        load_uncertainty(ensemble)
 
 
 def test_how_to_make_it_again_names_the_members(ensemble):
