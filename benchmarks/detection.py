@@ -52,25 +52,24 @@ def scored(
     found = model.rollout(windows.start, windows.actions)
     steps: dict[str, list[Tensor]] = {name: [] for name in (*FROM_START, *by)}
     futures = spread.start(windows.start.to(found.qpos.dtype))
-    disagreed = torch.zeros(len(windows), dtype=found.qpos.dtype)
     for t in range(windows.horizon):
         state, action = State(found.qpos[:, t], found.qvel[:, t]), windows.actions[:, t]
         # Where it diverged there is no doubt left.
         lost = found.valid_steps <= t
         futures = spread.ensemble.step(futures, action.to(state.qpos))
         arrived = State(found.qpos[:, t + 1], found.qvel[:, t + 1])
-        disagreed = disagreed + by["disagreement"](state, action.to(state.qpos))
         # The model is one of the members.
         far = spread.distances(futures, arrived).square().sum(0) / (len(spread.ensemble) - 1)
         for name, score in (
             ("spread", spread.of(futures, arrived)),
             ("distance of futures", far.nan_to_num(torch.inf)),
-            ("disagreement so far", disagreed),
         ):
             steps[name].append(score.masked_fill(lost, torch.inf))
         for name, scorer in by.items():
             score = scorer(state, action.to(state.qpos))
             steps[name].append(score.masked_fill(lost, torch.inf))
+    # Infinite from where the model diverged on, as the others.
+    steps["disagreement so far"] = list(torch.stack(steps["disagreement"]).cumsum(0))
     return {name: torch.stack(parts, 1).double() for name, parts in steps.items()}
 
 
